@@ -3,6 +3,7 @@
 The words to declare topics and services with. Importing them starts nothing.
 """
 
+from larder.declaring.calls import Retry, Unavailable
 from larder.declaring.decisions import Decision, Delete, Wake
 from larder.declaring.missing import DeadLetter, Drop, PassOn, Wait
 from larder.declaring.rows import Row
@@ -17,8 +18,10 @@ __all__ = [
     "EventTopic",
     "OwnerTopic",
     "PassOn",
+    "Retry",
     "Row",
     "Service",
+    "Unavailable",
     "Wait",
     "Wake",
 ]

@@ -55,6 +55,7 @@ class Assembly:
             *driver,
             *chain.from_iterable(self._assignment.waiting.values()),
             *self._decides.wake_ups.values(),
+            *dict.fromkeys(self._assignment.calls.values()),
             *self._requests.values(),
             *self._decides.counted.values(),
             *starmap(KeptRows, self._needed_whole()),
@@ -208,7 +209,10 @@ class Assembly:
         """Hold back an input until its tables are caught up and readable, and its waiting records are taken over."""
         tables = [self._tables[name].at(tp.partition) for name in self._read(plan)]
         whole = [self._tables[name].at(tp.partition) for name in self._plan.needed_whole(tp.topic)]
-        waiting = [*self._assignment.waiting.get(tp, ()), *self._decides.waiting(tp.partition, _decides(plan))]
+        calls = [each for (_, of), each in self._assignment.calls.items() if of == tp]
+        waiting = [
+            *self._assignment.waiting.get(tp, ()), *self._decides.waiting(tp.partition, _decides(plan)), *calls
+        ]  # fmt: skip
         is_new = self._assignment.is_new
 
         def held() -> bool:

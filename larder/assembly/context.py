@@ -9,10 +9,13 @@ from typing import TYPE_CHECKING, Any
 from aiokafka.structs import TopicPartition
 
 from larder.counters.counts import Counts
+from larder.declaring.compiled.calls import CompiledCall
 from larder.declaring.problems import Problem
 from larder.delivery.delivery import Delivery
 from larder.delivery.output import Output
 from larder.local_tables.table import LocalTable
+from larder.operators.calls.calls import PartitionCalls
+from larder.operators.calls.outside import Outside
 from larder.operators.context import PartitionContext
 from larder.operators.copying import Cursor
 from larder.operators.joins.waiting import Waiting
@@ -26,12 +29,20 @@ if TYPE_CHECKING:
     from larder.processing.loop import Chore
 
 
+def _nothing_outside(compiled: CompiledCall, _: Output) -> Outside:
+    message = f"no worker that makes the calls of {compiled.call.name}"
+    raise LookupError(message)
+
+
 @dataclass(frozen=True)
 class Assignment:
     """What all partitions of an assignment share; `generation` is the group's, `epoch` this assignment's.
 
     `begun` has the offset at which reacting to a partition begins. `waiting` collects the joins that were built and
-    whose records wait for rows, by input partition.
+    whose records wait for rows, by input partition; `calls` the calls, by name and by the partitions of
+    their events and outcomes.
+    `ends` are those of the topics, whose ids are `topic_ids`, when the partitions were assigned. `outside` returns what
+    runs a call in this worker.
 
     For a service that is scaled: `copied` has how far partitions are copied into the next generation, `begins` the
     offset from which each input is processed, and `floors` the one up to which an earlier generation has processed it.
@@ -60,6 +71,10 @@ class Assignment:
     unfit: Mapping[TopicPartition, Problem] = field(default_factory=dict)
     driver: Chore | None = None
     worker: str = ""
+    ends: Mapping[TopicPartition, int] = field(default_factory=dict)
+    topic_ids: Mapping[str, str] = field(default_factory=dict)
+    outside: Callable[[CompiledCall, Output], Outside] = field(default=_nothing_outside)
+    calls: dict[tuple[str, TopicPartition], PartitionCalls] = field(default_factory=dict)
     waiting: dict[TopicPartition, list[Waiting]] = field(default_factory=dict)
 
     def of(self, topics: Collection[str]) -> list[TopicPartition]:

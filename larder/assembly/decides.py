@@ -172,13 +172,14 @@ class DecideParts:
         return self._new_decider(plan, partition) if known is None else known
 
     def _new_decider(self, plan: DecidePlan, partition: int) -> Decider:
+        # Only wake-ups use this partition: they are no input records, so they are dead-lettered from their own topic.
+        at = self._assignment.at(TopicPartition((plan.wake_ups or plan.state).topic, partition))
         near = NearRows(
             self._plan.service.name,
             partition,
             {use.name: self._near(use, partition) for use in self._near_tables(plan)},
+            at.clock,
         )
-        # Only wake-ups use this partition: they are no input records, so they are dead-lettered from their own topic.
-        at = self._assignment.at(TopicPartition((plan.wake_ups or plan.state).topic, partition))
         decider = Decider(plan.compiled, self._rows_of(plan, at), near, plan.outputs, at)
         self._deciders[plan.operator.name, partition] = decider
         if plan.wake_ups is not None:
@@ -195,8 +196,10 @@ class DecideParts:
     def _wake_ups_of(self, plan: DecidePlan, wake_ups: Output, at: PartitionContext) -> WakeUps:
         """Return the wake-ups of a state, which its decide handles, also those that a request sets."""
         place, woken = (wake_ups.topic, at.tp.partition), self._plans[plan.operator.state.name]
+        # Built for a request, the decide builds its wake-ups itself: there must be one schedule, which both set.
+        decider = self._decider(woken, at.tp.partition)
         if place not in self.wake_ups:
-            decider, inputs = self._decider(woken, at.tp.partition), self._inputs(woken, at.tp.partition)
+            inputs = self._inputs(woken, at.tp.partition)
             self.wake_ups[place] = WakeUps(at.owned(wake_ups), decider, inputs, at.delivery)
         return self.wake_ups[place]
 

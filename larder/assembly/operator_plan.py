@@ -48,6 +48,11 @@ class OperatorPlan:
         """The internal tables that keep something of its records."""
         return ()
 
+    @property
+    def passed_through(self) -> Collection[str]:
+        """The internal event topics that only the operator reads: their processed records can be deleted."""
+        return ()
+
     def internal(self) -> Iterable[OwnerTopic]:
         """Return the tables that are not declared."""
         return ()

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from larder.assembly.calls import CallPlan
 from larder.assembly.decides import DecidePlan
 from larder.assembly.joins import JoinPlan
 from larder.assembly.operator_plan import KnownFacts, OperatorPlan, output_of, plan_operator
@@ -124,6 +125,11 @@ class ServicePlan:
         return [each for each in self.operators if isinstance(each, JoinPlan)]
 
     @property
+    def calls(self) -> list[CallPlan]:
+        """The calls among the operators."""
+        return [each for each in self.operators if isinstance(each, CallPlan)]
+
+    @property
     def decides(self) -> list[DecidePlan]:
         """The decides among the operators."""
         return [each for each in self.operators if isinstance(each, DecidePlan)]
@@ -184,7 +190,8 @@ class ServicePlan:
             if not plan.rekeyed.of_rows
         }
         gathered = {each.gathered.topic for each in self.joins if each.gathered is not None}
-        return frozenset(rekeyed.union(gathered, (name for name, each in self.inputs.items() if each.replays)))
+        replays = (name for name, each in self.inputs.items() if each.replays)
+        return frozenset(rekeyed.union(gathered, replays, *(each.passed_through for each in self.operators)))
 
     @property
     def group_topics(self) -> list[str]:

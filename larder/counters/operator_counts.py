@@ -14,6 +14,7 @@ from typing import Protocol
 from larder.counters.fields_as_dict import FieldsAsDict
 from larder.counters.join_quality import QualityOfJoin
 from larder.declaring.agents import AgentDeclaration
+from larder.declaring.calls import Call
 from larder.declaring.decides import Decide
 from larder.declaring.joins import Join
 from larder.declaring.reactions import Reaction
@@ -96,6 +97,22 @@ class AgentCounts(FieldsAsDict):
         return self.done
 
 
+@dataclass
+class CallCounts(FieldsAsDict):
+    """The calls that arrived, the attempts that began and failed, and how calls ended: done, given up, or parked."""
+
+    arrived: int = 0
+    begun: int = 0
+    failed: int = 0
+    done: int = 0
+    given_up: int = 0
+    parked: int = 0
+
+    @property
+    def handled(self) -> int:
+        return self.arrived
+
+
 @singledispatch
 def counts_of(operator: object, clock: Callable[[], float]) -> OperatorCounts:  # noqa: ARG001 - by kind
     """Create the counts of an operator, all 0; `clock` returns seconds since the epoch, for samples."""
@@ -125,3 +142,8 @@ def _reaction(_: Reaction, _clock: Callable[[], float]) -> OperatorCounts:
 @counts_of.register
 def _agent(_: AgentDeclaration, _clock: Callable[[], float]) -> OperatorCounts:
     return AgentCounts()
+
+
+@counts_of.register
+def _call(_: Call, _clock: Callable[[], float]) -> OperatorCounts:
+    return CallCounts()

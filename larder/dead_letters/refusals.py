@@ -5,7 +5,8 @@ Nothing settles a refusal. It is a result, with its own lists and counts.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import re
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
@@ -40,11 +41,28 @@ def read_refusal(partition: int, record: Record) -> Letter | None:
         refusal = _read(record.value or b"")
     except (msgspec.MsgspecError, ValueError, RecursionError):
         return None
-    if (about := Coordinates.read(refusal.id)) is None:
-        return None
     place = LetterPlace(partition, record.offset, record.timestamp)
+    if (about := Coordinates.read(refusal.id) or _asked(refusal.id, place)) is None:
+        return None
     key = refusal.key.encode(errors="backslashreplace")
     return Letter(about, "", record.timestamp, refusal.reason, key, None, [], None, place, refusal.state)
+
+
+class RequestId(Coordinates):
+    """In place of coordinates, which a request has none of: its address and a hash, and where its refusal is."""
+
+    __slots__ = ()
+
+    def __str__(self) -> str:
+        """Return the address and the hash."""
+        return self.topic
+
+
+_REQUEST: Final = re.compile(r"POST /[A-Za-z0-9_.{}/-]{1,1000} [0-9a-f]{32,64}")
+
+
+def _asked(id_: str, place: LetterPlace) -> RequestId | None:
+    return RequestId(id_, place.partition, place.offset) if _REQUEST.fullmatch(id_) else None
 
 
 REFUSALS = LetterKind(refusals_name, read_refusal, lambda letter: letter.step or "")

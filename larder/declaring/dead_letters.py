@@ -22,6 +22,9 @@ REPLAYED: Final = "larder.replayed"
 """On a replayed record: the coordinates of the original, as topic/partition/offset."""
 ATTEMPT: Final = "larder.attempt"
 """How many times the record was replayed to its step before; absent if never."""
+CALL_KEY: Final = "larder.call-key"
+"""The idempotency key of a call that was given up: replayed, it has the same one."""
+_KEPT: Final = frozenset({ATTEMPT, CALL_KEY})
 MOVED: Final = 2**48
 """The first offset of replayed records of other topics, which the service has read in an earlier generation.
 
@@ -41,8 +44,9 @@ class DeadLetterRecord(NamedTuple):
     value    the original's, unchanged; None if it had none.
     headers  the original's, then larder.service, larder.topic, larder.partition, larder.offset,
              larder.timestamp (ms) and larder.cause, all as text; larder.step, if a step of the service wrote
-             the letter; larder.attempt, if the record was replayed to that step before; larder.made-from,
-             if the record says what it was made from; and larder.key, the original's bytes, if it had a key.
+             the letter; larder.attempt, if the record was replayed to that step before; larder.call-key, if
+             the letter is of a call; larder.made-from, if the record says what it was made from; and larder.key,
+             the original's bytes, if it had a key.
     """
 
     key: bytes
@@ -67,7 +71,7 @@ def dead_letter(  # noqa: PLR0913, PLR0917 - where it is, and what is wrong with
     headers = [(name, value) for name, value in record.headers or () if not name.startswith(_PREFIX)]
     if step:
         ours[STEP] = step
-        headers += [(name, value) for name, value in record.headers or () if name == ATTEMPT]
+        headers += [(name, value) for name, value in record.headers or () if name in _KEPT]
     headers += [(MADE_FROM, value) for name, value in record.headers or () if name == CAUSED_BY]
     # A cause may quote invalid text.
     headers += [(name, text.encode(errors="backslashreplace")) for name, text in ours.items()]

@@ -76,7 +76,11 @@ class Decision(msgspec.Struct, frozen=True):
 
 
 class Near(Protocol):
-    """Rows in the partition of the event, and rows of global tables."""
+    """The time, rows in the partition of the event, and rows of global tables."""
+
+    @property
+    def now(self) -> datetime:
+        """The time of the decision by the worker's clock, which is never set back; in UTC."""
 
     def get(self, table: TableUse, key: Any) -> Any:
         """Return the row of a key after all earlier decisions; None if there is none.
@@ -91,13 +95,15 @@ def refusals_name(service: str) -> str:
 
 
 class Refusal(Row):
-    """A refused event, in `<service>.refusals`.
+    """A refused event or request, in `<service>.refusals`.
 
-    id      the coordinates of the event, or of the wake-up: topic/partition/offset.
+    id      the coordinates of the event, or of the wake-up: topic/partition/offset. For a
+            request its address and a hash, as in `POST /orders 5f1c…`: the same one
+            whenever the same `Idempotency-Key` comes, another one each time without it.
     state   the table that would have changed.
     key     the key of its row, as text.
     reason  the reason that the function returned.
-    event   the original event; null for a wake-up.
+    event   the original event, or the request; null for a wake-up.
     """
 
     id: str

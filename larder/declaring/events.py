@@ -6,9 +6,9 @@ from typing import Any, TypeAlias
 
 import msgspec
 
-from larder.declaring.calls import FunctionFailedError, failed
 from larder.declaring.rows import Row
 from larder.declaring.topics import EventTopic, OwnerTopic
+from larder.declaring.user_functions import FunctionFailedError, failed
 
 Topic: TypeAlias = EventTopic | OwnerTopic
 Emitted: TypeAlias = tuple[int, bytes, bytes]

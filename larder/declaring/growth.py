@@ -14,11 +14,13 @@ from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
 import msgspec
 
+from larder.declaring import stored_calls
 from larder.declaring.counted_requests import by_place, requests_name
 from larder.declaring.facts import input_name, replays_name, waiting_name, wake_ups_name
 from larder.declaring.generations import Generation, placed
 from larder.declaring.joins import Join
 from larder.declaring.service import Service
+from larder.declaring.stored_calls import calls_name, outcomes_name
 from larder.declaring.topics import Rekeyed
 
 
@@ -267,6 +269,7 @@ def _copies(before: Service, after: Service) -> Iterator[Copy]:
         if new.build is not None and old.read_from != new.read_from and (old.mirrored or old.name in states):
             yield Copy(old.read_from.name, new.build, "rows")
     yield from _beside_states(before, after)
+    yield from _calls(before, after)
     for old_join, new_join in zip(before.joins, after.joins, strict=True):
         yield from _waiting(before, old_join, after, new_join)
     mirrored = {use.build for use in before.tables if use.mirrored}
@@ -289,6 +292,15 @@ def _beside_states(before: Service, after: Service) -> Iterator[Copy]:
         name, into = requests_name(before.name, request.state), requests_name(after.name, other.state)
         if name != into:
             yield Copy(name, into, "rows", by=by_place(name))
+
+
+def _calls(before: Service, after: Service) -> Iterator[Copy]:
+    for old, new in zip(before.calls, after.calls, strict=True):
+        if old.generation != new.generation:
+            rows, into = (calls_name(before.name, each.name, each.generation) for each in (old, new))
+            yield Copy(rows, into, "rows", by=stored_calls.by_place(rows))
+            outcomes, others = (outcomes_name(before.name, each.name, each.generation) for each in (old, new))
+            yield Copy(outcomes, others, "rest")
 
 
 def _waiting(before: Service, old: Join, after: Service, new: Join) -> Iterator[Copy]:

@@ -38,6 +38,8 @@ class Role(Enum):
     WAITING = "waiting"
     WAKE_UPS = "wake-ups"
     REQUESTS = "requests that count once"
+    CALLS = "calls that are not done"
+    OUTCOMES = "outcomes of calls"
     REFUSALS = "refusals"
     DEAD_LETTERS = "dead letters"
     GROWTH = "generations"
@@ -155,8 +157,11 @@ class Operator:
         """Return the declared topics that it writes to."""
         return ()
 
-    def meets(self) -> Iterable[tuple[Source, Topic]]:
-        """Return the pairs of a source and a table that are co-partitioned, and so need equal partition counts."""
+    def meets(self) -> Iterable[tuple[Source, Source]]:
+        """Return the pairs of a source and a table that are co-partitioned, and so need equal partition counts.
+
+        What has to lie beside a source, and meets nothing else, makes the source meet itself.
+        """
         return ()
 
     def placed_by(self, source: Callable[[Source], Source], table: Callable[[TableUse], TableUse]) -> Operator:

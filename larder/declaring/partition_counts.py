@@ -66,7 +66,7 @@ def components(service: Service) -> list[list[Source]]:
     return found
 
 
-def _meetings(service: Service) -> Iterator[tuple[Source, Topic]]:
+def _meetings(service: Service) -> Iterator[tuple[Source, Source]]:
     """Yield each input with each table with which it is co-partitioned."""
     for operator in service.operators:
         yield from operator.meets()

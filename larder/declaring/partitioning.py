@@ -4,11 +4,16 @@ The hash is murmur2 as Java's default partitioner computes it. Sources:
 `org.apache.kafka.common.utils.Utils.murmur2` and `BuiltInPartitioner.partitionForKey`.
 """
 
-import struct
-from typing import Any, Final
+from __future__ import annotations
 
-from larder.declaring.sources import Lookup, TableUse
+import struct
+from typing import TYPE_CHECKING, Any, Final
+
+from larder.declaring.sources import Lookup, TableUse, partitioned_by
 from larder.declaring.topics import OwnerTopic
+
+if TYPE_CHECKING:
+    from larder.declaring.calls import Call
 
 _M: Final = 0x5BD1E995
 _SEED: Final = 0x9747B28C
@@ -25,6 +30,15 @@ def misplaced(topic: OwnerTopic, key: bytes, place: int, partition: int) -> Valu
     return ValueError(
         f"a decide requires keys of the event's own partition, {partition}; found {topic.key_codec.decode(key)!r} of"
         f" {topic.name}, which belongs to {place}; use .by on the input, or emit an event that is partitioned so"
+    )
+
+
+def astray_call(call: Call, place: int, partition: int) -> ValueError:
+    """Return the error for an event of a call that is in another partition than that of its key."""
+    source = call.source
+    return ValueError(
+        f"a call requires events in the partition of their {partitioned_by(source)}, {place}; found one in {partition};"
+        " send it as Java's default partitioner does (murmur2), or use .by on the source"
     )
 
 

@@ -7,9 +7,10 @@ a second list. Declaring a service starts nothing and raises nothing.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from larder.declaring.agents import AgentDeclaration, AgentFunction
+from larder.declaring.calls import Call, GaveUp, OnlyWhile, Retry, Unknown
 from larder.declaring.decides import Decide
 from larder.declaring.decisions import Refusal, refusals_name
 from larder.declaring.joins import Join
@@ -192,6 +193,64 @@ class Service:
         self.predicates.append(predicate)
         return predicate
 
+    def call(  # noqa: PLR0913 - what a person on call at night wants to set
+        self,
+        source: Source,
+        *,
+        into: EventTopic | Sequence[EventTopic] = (),
+        key: Callable[[Any], str] | None = None,
+        timeout: float = 10.0,
+        retry: Retry | None = None,
+        at_once: int = 50,
+        threads: int = 0,
+        ordered: bool = True,
+        only_while: tuple[TableUse, Callable[[Any], bool]] | None = None,
+        otherwise: Callable[[Any, GaveUp], Any] | None = None,
+        unknown: Unknown = "retry",
+        outages: Sequence[type[Exception]] = (),
+        at_most: int = 10_000,
+    ) -> Call:
+        """Call something outside for each event, with an async function, while other events go on.
+
+        source      an event topic, or `events.by(field)`.
+        into        topics for the events that the function returns, each with its own row
+                    type.
+        key         the idempotency key of an event, as text; the default is made of the
+                    topic's id and the event's partition and offset.
+        timeout     seconds for one attempt.
+        retry       when a call that failed is tried again, and when it is given up.
+        at_once     how many calls a worker makes at the same time.
+        threads     0 for an async function; for a plain one, how many threads may run it.
+        ordered     the calls for one key are made one after the other, in the order of the
+                    events; with False, all at the same time.
+        only_while  a table and a predicate: an attempt begins only while the row of the
+                    event's key satisfies it. Until then the call waits, within `retry.within`.
+        otherwise   a pure function of the event and a `GaveUp`. Its event is published when
+                    the call is given up. Without it, the event becomes a dead letter.
+        unknown     what to do if a worker died in an attempt, and nobody knows the outcome:
+                    "retry" with the same key, or "dead-letter" for another side that has no
+                    idempotency keys.
+        outages     errors, besides `Unavailable`, time-outs and those of connections, that mean
+                    that the other side is down. They are retried without a limit but
+                    `retry.within`. After several of them a worker calls no more until a
+                    trial call succeeds.
+        at_most     how many calls may wait in a partition before its events have to wait.
+
+        The function gets the event and an `Attempt`. It returns one event, several, or None.
+        Each attempt is written down before it begins, and its outcome is a record. So a call
+        is made twice only if a worker dies or hangs during an attempt, or an attempt fails.
+        The result is published exactly once.
+
+        >>> @payments.call(orders, into=paid, key=lambda order: order.order_id, timeout=2.0)
+        ... async def charge(order: Order, attempt: Attempt) -> Payment: ...
+        """
+        only = only_while if only_while is None else OnlyWhile(*only_while)
+        call = Call(
+            source, several(into), key, timeout, Retry() if retry is None else retry, at_once, threads, ordered, only,
+            otherwise, unknown, tuple(outages), at_most,
+        )  # fmt: skip
+        return self.add(call)
+
     @property
     def refusals(self) -> EventTopic:
         """The topic of the refusals of this service's decides."""
@@ -200,7 +259,7 @@ class Service:
     @property
     def has_state(self) -> bool:
         """Whether the service has rows that depend on their former values, so that each event must count only once."""
-        return bool(self.decides) or any(each.of_rows for each in self.rekeyed)
+        return bool(self.decides or self.calls) or any(each.of_rows for each in self.rekeyed)
 
     @property
     def joins(self) -> list[Join]:
@@ -225,6 +284,11 @@ class Service:
     def reactions(self) -> list[Reaction]:
         """The reactions, in the order of declaration."""
         return [each for each in self.operators if isinstance(each, Reaction)]
+
+    @property
+    def calls(self) -> list[Call]:
+        """The calls, in the order of declaration."""
+        return [each for each in self.operators if isinstance(each, Call)]
 
     @property
     def agents(self) -> list[AgentDeclaration]:

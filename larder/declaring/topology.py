@@ -24,8 +24,11 @@ MOVED_RETENTION: Final = timedelta(days=7)
 
 
 _STAMPED: Final = frozenset(
-    {Role.KEYS, Role.WAITING, Role.WAKE_UPS, Role.REQUESTS, Role.REFUSALS, Role.DEAD_LETTERS, Role.GROWTH}
-)
+    {
+        Role.KEYS, Role.WAITING, Role.WAKE_UPS, Role.REQUESTS, Role.CALLS, Role.OUTCOMES, Role.REFUSALS,
+        Role.DEAD_LETTERS, Role.GROWTH,
+    }
+)  # fmt: skip
 PASSING: Final = frozenset({Role.REKEYED, Role.JOINED, Role.REPLAYS})
 """Topics of events on their way to another step of the service."""
 _ROWS: Final = frozenset({Role.MIRROR, Role.ROWS})

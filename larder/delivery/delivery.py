@@ -194,6 +194,10 @@ class Delivery:
         self._require_assigned(tp)
         self._unit.offsets[tp] = self._positions[tp] = position
 
+    def position(self, tp: TopicPartition) -> int:
+        """Return the offset before which all records of `tp` are processed, also in units that are not settled."""
+        return self._positions[tp]
+
     def touch(self, tp: TopicPartition) -> None:
         """Fence later outputs of finished records of `tp` by committing their offset again, unchanged."""
         self._require_assigned(tp)

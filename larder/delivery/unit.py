@@ -33,6 +33,7 @@ class Unit:
     Outputs are collected in a `filling` batch for each partition, and wait in `full` until they are sent. Then
     `acknowledgements` has the results of all batches, `alone` those of records that were sent in their own batches, and
     `last` that of each partition's last batch, with its record count. `records` counts the records by partition.
+    `awaited` says that a client waits for the commit.
     """
 
     offsets: dict[TopicPartition, int] = field(default_factory=dict)
@@ -43,6 +44,7 @@ class Unit:
     last: dict[Place, tuple[asyncio.Future[RecordMetadata], int]] = field(default_factory=dict)
     records: Counter[Place] = field(default_factory=Counter)
     afterwards: list[Callable[[], None]] = field(default_factory=list)
+    awaited: bool = False
 
     @property
     def empty(self) -> bool:

@@ -146,7 +146,7 @@ class Processing:
             if not self._settling.done():
                 return
             await self._settled()
-        if idle or now - self._closed_at >= self._commit_interval:
+        if idle or self.delivery.unit.awaited or now - self._closed_at >= self._commit_interval:
             self._closed_at = now
             unit = await self.delivery.close()
             if not unit.empty:

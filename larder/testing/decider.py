@@ -5,10 +5,13 @@ The first revision of a row is 1. A worker starts above every revision that the 
 
 from __future__ import annotations
 
+from datetime import datetime
+from math import isfinite
 from typing import Any, NamedTuple
 
 from larder.declaring.compiled.decides import DecisionVerdict, compile_decide
 from larder.declaring.decides import Decide
+from larder.declaring.decisions import as_utc
 from larder.declaring.decoding import decoder
 from larder.declaring.partition_counts import partitions
 from larder.declaring.partitioning import never_near, not_near, partition_of
@@ -47,6 +50,7 @@ class MemoryDecider:
         self.wake_ups = run.wake_ups[self.topic.name]
         self._run = run
         self._partition = 0
+        self._timestamp = 0
 
     def decide(self, key: bytes, event: Any, where: str, record: MemoryRecord) -> DecisionVerdict:
         """Apply the verdict on an event, and return it; raise ValueError and do nothing if that is impossible.
@@ -54,6 +58,7 @@ class MemoryDecider:
         `record` has the JSON of the event, if any, its time, and the headers that go along.
         """
         self._partition = partition_of(key, self.count)
+        self._timestamp = record.timestamp
         raw = self.table.get(key)
         verdict = self.compiled.judge(event, None if raw is None else self.compiled.typed(raw), self)
         for touched in (*verdict.rows, *(woken for woken, _ in verdict.wakes)):
@@ -64,6 +69,12 @@ class MemoryDecider:
             refused = self.compiled.refused(where, key, verdict.refusal, record.value)
             self._run.publish(self._run.service.refusals, *refused, record.timestamp, record.headers)
         return verdict
+
+    @property
+    def now(self) -> datetime:
+        """The time as `Near` has it; without a clock, that of the record."""
+        now = self._run.now
+        return as_utc(now if isfinite(now) else self._timestamp / 1000)
 
     def get(self, table: TableUse, key: Any) -> Any:
         """Read a row as `Near` does."""

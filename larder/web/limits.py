@@ -72,7 +72,8 @@ _FAILURES: dict[type[StoreError], _Failure] = {
 @web.middleware
 async def bounded(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Answer in time, and turn failures into problems."""
-    if request.body_exists and request.match_info.handler not in request.app[BODIES]:
+    elsewhere = request.match_info.http_exception is not None
+    if request.body_exists and not elsewhere and request.match_info.handler not in request.app[BODIES]:
         asked = f"{request.method} {request.path}"
         problem = Problem(asked, "requires a request without a body", "one with a body", "leave it out")
         refused = failed(request, "mistake", problem, status=413)

@@ -36,6 +36,7 @@ PROBLEMS: Final = {
     403: "a page of another site sent it; nothing happened",
     409: "the service refused it",
     412: "the row is not the one that the condition names; nothing happened",
+    408: "the body did not come in time; nothing happened",
     413: "the body is too large; nothing happened",
     415: "the header Content-Type is not application/json, also without a body; nothing happened",
     421: "the host name is not one of this worker; nothing happened",
@@ -54,7 +55,7 @@ _REPLAYED: Final = {
 _LOCATION: Final = {"description": "the address of the row, with what is waited for", "required": True, "schema": TEXT}
 _ONCE: Final = {
     **parameter(ONCE, "with it, the request counts once; it stands for an id that the body leaves out", where="header"),
-    "schema": {**TEXT, "minLength": LEAST_ONCE, "maxLength": MOST_ONCE},
+    "schema": {**TEXT, "minLength": LEAST_ONCE, "maxLength": MOST_ONCE, "pattern": "^[ -~]*$"},
 }
 _TRACEPARENT: Final = parameter(
     TRACEPARENT, "the trace of the request, as in W3C Trace Context; what is decided has it too", where="header"

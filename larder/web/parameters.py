@@ -94,6 +94,12 @@ def key_of(request: web.Request) -> str:
     return _decoded(request.rel_url.raw_parts[-1], "key")
 
 
+def fields_of(request: web.Request, path: str) -> dict[str, str]:
+    """Return the texts in a path under the names that the declared one has in braces."""
+    parts = zip(path.split("/")[1:], request.rel_url.raw_parts[1:], strict=True)
+    return {name[1:-1]: _decoded(raw, name) for name, raw in parts if name.startswith("{")}
+
+
 def table_of(request: web.Request) -> str:
     """Return the name of the table in the path."""
     return request.match_info["table"]

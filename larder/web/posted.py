@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import re
 from typing import TYPE_CHECKING, Final, NamedTuple
-from urllib.parse import urlsplit
 
 from aiohttp import web
 
@@ -14,6 +13,7 @@ from larder.declaring.carried import carried_by_request
 from larder.declaring.compiled.requests import CompiledRequest, ReadRequest
 from larder.declaring.outcomes import RowCondition
 from larder.declaring.problems import LarderError, Problem
+from larder.web.parameters import fields_of
 from larder.web.responses import JSON
 
 if TYPE_CHECKING:
@@ -64,9 +64,9 @@ async def posted(request: web.Request, compiled: CompiledRequest, carried: Colle
         problem = Problem(f"header Content-Type of {declared}", f"requires {JSON}", found, "set it")
         raise UnacceptableError(problem, "mistake", web.HTTPUnsupportedMediaType.status_code)
     condition = _condition(request.headers)
-    async with asyncio.timeout(BODY_SECONDS):
-        body = await request.read()
-    read = compiled.read(body, dict(request.match_info), request.headers.get(ONCE))
+    path = fields_of(request, compiled.request.path)
+    body = await _body(request, declared)
+    read = compiled.read(body, path, request.headers.get(ONCE))
     kept = {name: request.headers[name] for name in (ONCE, IF_MATCH, IF_NONE_MATCH) if name in request.headers}
     along = carried_by_request(request.headers, carried)
     return Posted(
@@ -78,10 +78,25 @@ async def posted(request: web.Request, compiled: CompiledRequest, carried: Colle
     )
 
 
+async def _body(request: web.Request, declared: str) -> bytes:
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            return await request.read()
+    except TimeoutError:
+        requires, found, status = f"within {BODY_SECONDS:g} s", "a part of it", web.HTTPRequestTimeout.status_code
+    except web.HTTPRequestEntityTooLarge:
+        requires = f"of at most {request.client_max_size} bytes"
+        found, status = "a larger one", web.HTTPRequestEntityTooLarge.status_code
+    except (web.RequestPayloadError, ConnectionError) as error:
+        requires, found, status = "that can be read", str(error), web.HTTPBadRequest.status_code
+    problem = Problem(f"the body of {declared}", f"requires one {requires}", found, "change it")
+    raise UnacceptableError(problem, "mistake", status)
+
+
 def _require_own_site(request: web.Request) -> None:
     """Refuse a request from a page of another site, which must not act for whoever looks at it."""
     origin, site = request.headers.get("Origin"), request.headers.get("Sec-Fetch-Site")
-    if site == "cross-site" or (origin is not None and urlsplit(origin).netloc != request.host):
+    if site == "cross-site" or (origin is not None and origin.partition("://")[2] != request.host):
         found = f"{(origin or site or '')[:200]!r}"
         problem = Problem("header Origin", "requires a page of this worker, or a program", found, "open the page here")
         raise UnacceptableError(problem, "forbidden")

@@ -113,11 +113,16 @@ def problem_details(
         "type": f"urn:larder:{kind}",
         "title": title,
         "status": status or usual,
-        "detail": str(problem),
-        **problem._asdict(),
-        "requires": problem.requires.removeprefix("requires "),
+        "detail": _plain(str(problem)),
+        **{name: _plain(text) for name, text in problem._asdict().items()},
+        "requires": _plain(problem.requires.removeprefix("requires ")),
         **(extras or {}),
     }
+
+
+def _plain(text: str) -> str:
+    """Write bytes of a header that are not UTF-8 as escapes: JSON cannot have them."""
+    return text.encode(errors="backslashreplace").decode()
 
 
 def prefers_html(request: web.Request) -> bool:

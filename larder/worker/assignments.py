@@ -83,6 +83,7 @@ class Assignments:
             return {tp: offsets.begins[tp] for tp in assigned}
         self._close_others(assigned)
         self._delivery.assign(assigned)
+        self._runtime.callers.renew()
         self._inputs.origins, self._inputs.positions, self.copied = {}, {}, {}
         copying = self.plan.growth is not None and state.phase is GrowthPhase.COPYING
         starts = {tp: self._start(tp, offsets, copying=copying) for tp in sorted(assigned)}
@@ -94,7 +95,7 @@ class Assignments:
             {tp: position for tp, position in self._inputs.positions.items() if tp in assigned},
             {tp: floor for tp in assigned if (floor := self._inputs.floor(tp)) > starts[tp]},
             self._inputs.new.holds, self._inputs.new.unfit(assigned), self._driving.chore(assigned, self._delivery),
-            self._runtime.options.worker,
+            self._runtime.options.worker, offsets.ends, self._topics.ids, self._runtime.callers.of,
         )  # fmt: skip
         assembly = Assembly(assignment)
         lanes = assembly.lanes()

@@ -117,6 +117,8 @@ class ServiceRunner:
         running = asyncio.create_task(self._run())
         try:
             await asyncio.wait({running, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            # While the worker still processes their outcomes.
+            await self.runtime.callers.stop()
             running.cancel()
             await asyncio.gather(running, return_exceptions=True)
             if not running.cancelled() and (error := running.exception()) is not None:

@@ -15,6 +15,7 @@ from larder.local_tables.table import LocalTable
 from larder.operators.decides.requests import RequestDesk
 from larder.operators.user_agents import Feed
 from larder.store.storage.memory import Memory
+from larder.worker.callers import Callers
 from larder.worker.options import Options
 
 
@@ -47,6 +48,7 @@ class Runtime:
         self.place(service if self.memo.generation is None else placed(service, self.memo.generation))
         self.traffic = Traffic()
         self.requests = RequestDesk()
+        self.callers = Callers(options.connection, options.worker, clock)
         self.feeds = {each.topic.name: Feed(self.counts.of(each, AgentCounts)) for each in service.agents}
         self.tables: dict[str, LocalTable] = {}
         self.named: dict[str, LocalTable] = {}

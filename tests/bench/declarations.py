@@ -107,6 +107,17 @@ def spend(order: Order, before: Spending | None) -> Decision:
     return Decision(rows=after, emit=event)
 
 
+# The same, asked for over HTTP.
+requesting = Service(f"{ATTEMPT}.requests")
+asked = requesting.table(
+    OwnerTopic(
+        f"{ATTEMPT}.asked", Spending, key="customer_id", revision="revision", owner=requesting.name, partitions=4
+    )
+)
+requesting.request("POST /orders", state=asked, into=EventTopic(f"{ATTEMPT}.asked-spent", Spent, key="customer_id"))(
+    spend
+)
+
 # A join and a decide that are scaled: each has the partitions of its source at first.
 GROWING = os.environ.get("BENCH_ROWS", "rows")
 growing = Service(f"{ATTEMPT}.growing")

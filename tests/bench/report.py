@@ -20,7 +20,7 @@ FRAMES = -3
 
 
 class Key(NamedTuple):
-    """A figure with a target. If it is a ratio, `of` names its two figures, ours first."""
+    """A figure, usually with a target. If it is a ratio, `of` names its two figures, ours first."""
 
     name: str
     about: str
@@ -99,6 +99,8 @@ KEYS = (
     Key("http.hop_p99_ms", "a look-up over another worker", at_most=20.0),
     Key("transactions.per_s", "transactions, one after the other", at_least=300.0),
     Key("transactions.p99_ms", "their latency", at_most=10.0),
+    Key("requests.p99_ms", "a request alone, decided and committed", at_most=50.0),
+    Key("requests.per_s", "requests of 96 clients at three workers"),
     Key("failover.standby_s", "kill -9 until all partitions are processed, with a standby", at_most=3.0),
     Key("failover.plain_s", "the same without one", at_most=10.0),
     Key("growth.pause_s", "no results of a partition while a service is scaled", at_most=10.0),

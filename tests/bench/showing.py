@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def of_targets(report: Report) -> Table:
-    """Show each key with a target: the ratio or figure, the two figures behind a ratio, the target."""
+    """Show each key: the ratio or figure, the two figures behind a ratio, the target."""
     found = report.with_ratios()
     table = Table(title="Larder compared with others", title_justify="left")
     table.add_column("key")
@@ -25,8 +25,7 @@ def of_targets(report: Report) -> Table:
         if key.name in found:
             figure = found[key.name]
             ours, theirs = (f"{found[each]:,.0f}" for each in key.of) if key.of else ("", "")
-            met = "[green]met[/green]" if key.meets(figure) else "[red]missed[/red]"
-            table.add_row(key.name, key.about, ours, theirs, f"{figure:.2f}", _target(key), met)
+            table.add_row(key.name, key.about, ours, theirs, f"{figure:.2f}", *_target(key, figure))
     return table
 
 
@@ -40,5 +39,9 @@ def of_figures(report: Report) -> Table:
     return table
 
 
-def _target(key: Key) -> str:
-    return f"≥ {key.at_least:g}" if key.at_least is not None else f"≤ {key.at_most:g}"
+def _target(key: Key, figure: float) -> tuple[str, str]:
+    """Return the target, and whether the figure meets it; empty if it has none."""
+    met = "[green]met[/green]" if key.meets(figure) else "[red]missed[/red]"
+    if key.at_least is not None:
+        return f"≥ {key.at_least:g}", met
+    return (f"≤ {key.at_most:g}", met) if key.at_most is not None else ("", "")

@@ -7,12 +7,13 @@ from aiohttp import web
 
 from larder.cli.commands import bench
 from larder.kafka.partitioner import partitions_of
-from tests.bench import http_load, shop
+from tests.bench import http_load, shop, showing
 from tests.bench.__main__ import PARTS
 from tests.bench.asking import kept_ingestion
 from tests.bench.http_load import Load, Pulse
 from tests.bench.process import ContestantError
 from tests.bench.report import KEYS, Report
+from tests.bench.requesting import Answered, require_each_once
 from tests.bench.watching import Sample, steady
 
 
@@ -95,3 +96,16 @@ def test_orders_are_spread_evenly_over_customers_and_equal_in_every_run() -> Non
 
 def test_the_help_of_the_command_names_all_parts() -> None:
     assert f"--only PART ({', '.join(PARTS)})" in " ".join(str(bench.command.help).split())
+
+
+def test_requests_that_count_twice_or_not_at_all_are_no_figure() -> None:
+    answers = [Answered(customer, orders, 0.01) for customer in ("a", "b") for orders in (2, 1, 3)]
+    require_each_once(answers)
+    for wrong in (answers[1:], [*answers, answers[0]]):
+        with pytest.raises(ValueError, match="answers about a count"):
+            require_each_once(wrong)
+
+
+def test_a_figure_without_a_target_is_neither_met_nor_missed() -> None:
+    table = showing.of_targets(Report({"requests.per_s": 300.0}))
+    assert [list(column.cells)[-1] for column in table.columns][4:] == ["300.00", "", ""]

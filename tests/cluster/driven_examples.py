@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -59,6 +59,12 @@ class Spent(Row):
 class Thanks(Row):
     customer_id: str
     total: int
+
+
+class Credit(Row):
+    customer_id: str
+    amount: int
+    wake: datetime | None = None
 
 
 class Renamed(Row):
@@ -125,6 +131,19 @@ def spend(event: Order | WakeUp, row: Spent | None, near: Near) -> Decision | No
     )
 
 
+@service.request("POST /customers/{customer_id}/credit", state=spent, into=thanks)
+def credit(request: Credit, row: Spent | None) -> Decision | None:
+    key, total = request.customer_id, request.amount + (row.total if row else 0)
+    if request.amount == 13:
+        raise ValueError("nobody gives as much")
+    if request.amount < 0:
+        return Decision(refuse="it is less than nothing")
+    if request.amount == 0:
+        return Decision(rows=Delete(key)) if row else None
+    wake = () if request.wake is None else Wake(key, request.wake)
+    return Decision(Spent(customer_id=key, total=total), emit=Thanks(customer_id=key, total=total), wake=wake)
+
+
 @service.on_change(customers, into=renamed)
 def rename(old: Customer | Unknown | None, new: Customer | None) -> Renamed | None:
     before, after = ("unknown" if isinstance(each, Unknown) else each.name if each else "-" for each in (old, new))
@@ -140,6 +159,15 @@ def mail(event: Thanks | Renamed, row: Mails | None) -> Mails:
 """
 
 
+class Asked(NamedTuple):
+    """A request to send: its address, its body, its `Idempotency-Key`, its other headers."""
+
+    address: str
+    body: Any
+    once: str | None
+    headers: tuple[tuple[str, bytes | None], ...] = ()
+
+
 class Input(NamedTuple):
     """A record to send; the name of its topic has no prefix."""
 
@@ -149,11 +177,11 @@ class Input(NamedTuple):
     headers: tuple[tuple[str, bytes | None], ...] = ()
 
 
-def example(chance: random.Random, name: str, steps: int) -> Iterable[Input]:
+def example(chance: random.Random, name: str, steps: int) -> Iterable[Input | Asked]:
     """Yield the steps of one example: its own two customers, products, orders and addresses, and invalid records."""
-    kinds = [_customer, _product, _order, _address]
+    kinds: list[Callable[[random.Random, str], Input | Asked]] = [_customer, _product, _order, _address, _credit]
     for number in range(steps):
-        step = chance.choices(kinds, [3, 2, 5, 3])[0](chance, name)
+        step = chance.choices(kinds, [3, 2, 5, 3, 5])[0](chance, name)
         yield step._replace(headers=(*step.headers, *_carried(chance, number)))
 
 
@@ -161,6 +189,18 @@ def _carried(chance: random.Random, number: int) -> tuple[tuple[str, bytes | Non
     """Return a trace of the step, headers that go along, and one that does not."""
     trace = ("traceparent", b"00-%032x-%016x-01" % (number + 1, 1))
     return chance.choice([(), (trace,), (("tenant", b"t%d" % number), ("other", b"stays")), (trace, ("tenant", None))])
+
+
+def _credit(chance: random.Random, name: str) -> Asked:
+    key = f"{name}-c{chance.randrange(2)}"
+    soon = datetime.now(UTC) + chance.choice([-timedelta(hours=1), timedelta(days=1)])
+    bodies: list[Any] = [{"amount": amount} for amount in (0, 1, 1, 2, 2, 2, 13, -1)]
+    bodies += [{"customer_id": key, "amount": 2}, {"amount": 1, "wake": soon}]
+    bodies += [{"customer_id": "other", "amount": 2}, {}, {"amount": "1"}, {"amount": 1, "sum": 1}, b"{", b"[]"]
+    body = chance.choice([*bodies, {"amount": 2}, {"amount": 2}, {"amount": -1}, {"amount": -1}])
+    of_amount = f"{name}-once-{body.get('amount') if isinstance(body, dict) else None}-0123456789"
+    once = chance.choice([None, of_amount, of_amount, f"{name}-any-0123456789", "short"])
+    return Asked(f"POST /customers/{key}/credit", body, once)
 
 
 def _customer(chance: random.Random, name: str) -> Input:

@@ -21,7 +21,7 @@ import pytest
 from aiokafka import AIOKafkaProducer, TopicPartition
 
 from larder.testing import Driver
-from tests.cluster.driven_examples import SERVICE, Input, example
+from tests.cluster.driven_examples import SERVICE, Asked, Input, example
 from tests.conftest import unique
 from tests.support.beside import Beside
 from tests.support.modules import imported
@@ -36,6 +36,9 @@ OUTPUTS = (
 TABLES = ("customers", "products", "labels", "spent", "mails")
 WORKERS_HEADERS = ("larder.generation", "larder.based-on", "larder.made")
 OWN_REVISIONS = ("spent", "mails")
+
+ANSWERS = {(200, False), (201, False), (201, True), (400, False), (409, False), (409, True), (422, False), (500, False)}
+"""The statuses of answers to requests, and whether they are first answers that come again."""
 
 PATIENCE = 30
 """Seconds that a worker has for a step, which takes a fraction of a second."""
@@ -55,6 +58,7 @@ def test_the_driver_has_the_results_tables_and_dead_letters_of_a_worker(
             found, expected = both.worked[topic, key], both.driven[topic, key]
             assert found == expected, _shown(topic, key, found, expected, examples)
         assert {topic for topic, _ in both.driven} == set(OUTPUTS), "the examples do not reach every output"
+        assert both.answers.keys() >= ANSWERS, "the examples do not reach every answer"
         for table in TABLES:
             assert both.rows_of_worker(table) == both.rows_of_driver(table), table
 
@@ -104,6 +108,7 @@ class Both:
         self._worker = Worker(kafka, directory, text, prefix)
         self._kafka, self._prefix, self._beside = kafka, prefix, beside
         self._ends: dict[str, dict[int, int]] = defaultdict(dict)
+        self.answers = Counter[tuple[int, bool]]()
         beside.call(
             create(kafka, {self._name(topic): 4 for topic in ("customers", "products", "addresses")}, COMPACTED)
         )
@@ -123,9 +128,12 @@ class Both:
         finally:
             self._beside.call(self._producer.stop())
 
-    def take(self, inputs: Sequence[Input]) -> bool:
-        """Send records to both, and return whether the worker publishes as much as the driver in time."""
+    def take(self, steps: Sequence[Input | Asked]) -> bool:
+        """Send records and requests to both; return whether the worker publishes as much as the driver in time."""
         at = self._driver.now
+        inputs = [each for each in steps if isinstance(each, Input)]
+        for request in (each for each in steps if isinstance(each, Asked)):
+            self._ask(request)
         for each in inputs:
             value, key = encoded(each.value), each.key.encode()
             self._driver.send(self._name(each.topic), value, key=key, headers=each.headers, at=at)
@@ -143,6 +151,20 @@ class Both:
             time.sleep(0.02)
         self._worker.until_caught_up()
         return True
+
+    def _ask(self, asked: Asked) -> None:
+        """Send a request to both, which have to give the same answer."""
+        body = encoded(asked.body) or b""
+        headers = {name: value.decode() for name, value in asked.headers if value is not None}
+        expected = self._driver.request(asked.address, body, once=asked.once, headers=headers)
+        headers |= {} if asked.once is None else {"Idempotency-Key": asked.once}
+        status, found, answered = self._worker.posted(asked.address.removeprefix("POST "), body, headers)
+        row = None if expected.row is None else _unrevised("spent", json.loads(encoded(expected.row) or b""))
+        assert status == expected.status, (asked, found, expected)
+        assert _unrevised("spent", found.get("row")) == row, asked
+        assert found.get("reason", found.get("found")) == expected.reason, asked
+        assert ("Idempotent-Replayed" in answered) == expected.repeated, asked
+        self.answers[status, expected.repeated] += 1
 
     def rows_of_driver(self, table: str) -> list[Any]:
         """Return the rows of a table in the driver, as JSON."""
@@ -184,7 +206,7 @@ class Both:
 def _effect(topic: str, record: Any, value: Any) -> Effect:
     if topic == "refusals":
         # The coordinates of the event differ, and the broker sets the timestamp of a refusal.
-        return Effect({**value, "id": value["id"].partition("/")[0]}, _headers(record), None)
+        return Effect({**value, "id": _common_id(value["id"])}, _headers(record), None)
     headers = _headers(record)
     if topic in OWN_REVISIONS:
         # A worker's revisions begin above all earlier ones of the partition; a wake-up has the time of its arrival.
@@ -196,6 +218,14 @@ def _headers(record: Any) -> list[tuple[str, Any]]:
     """Return the headers that both have, with the topic of the cause: its coordinates differ."""
     found = [header for header in record.headers if header[0] not in WORKERS_HEADERS]
     return [(name, value.partition(b"/")[0] if name == "larder.cause" else value) for name, value in found]
+
+
+def _common_id(refused: str) -> str:
+    """Return the topic of an event, the address of a request, or its address and its hash if it counts once."""
+    if not refused.startswith("POST "):
+        return refused.partition("/")[0]
+    address, _, hashed = refused.rpartition(" ")
+    return refused if len(hashed) == 64 else address
 
 
 def _letter(record: Any) -> tuple[str, Effect]:
@@ -211,7 +241,11 @@ def _unrevised(table: str, row: Any) -> Any:
 
 
 def _shown(
-    topic: str, key: str, found: Sequence[Effect], expected: Sequence[Effect], examples: Sequence[Sequence[Input]]
+    topic: str,
+    key: str,
+    found: Sequence[Effect],
+    expected: Sequence[Effect],
+    examples: Sequence[Sequence[Input | Asked]],
 ) -> str:
     """Return the differences, with the steps of the example to which the key belongs."""
     (steps,) = (example for number, example in enumerate(examples) if key.startswith(f"e{number}-"))

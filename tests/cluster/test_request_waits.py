@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
+import statistics
 import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -11,9 +13,13 @@ from typing import Any
 import aiohttp
 import pytest
 
+from larder.kafka.partitioner import partition_of
+from larder.web.peers.row_waits import MOST_WAITS
 from tests.cluster.reservations import Reservations, reserving
 from tests.conftest import unique
 from tests.support.beside import Beside
+from tests.support.later import require_retry_after
+from tests.support.topics import until
 from tests.support.workers import Worker
 
 WAITING = "/reservations?until=sold_out&wait=10"
@@ -132,32 +138,60 @@ def test_a_wait_that_cannot_be_decided_says_so(reservations: Reservations) -> No
     assert (worker.get(f"/tables/{reservations.name}.stock/rows/unknown") or (0,))[0] == 404, "nothing happened"
 
 
-def test_many_waits_leave_room_for_others_and_vanish_with_their_clients(
-    reservations: Reservations, item: str, beside: Beside
+@pytest.mark.parametrize("spread", [1, 1_000], ids=["one key", "a thousand keys"])
+def test_a_thousand_waits_leave_room_for_others_and_vanish_with_their_clients(
+    reservations: Reservations, item: str, beside: Beside, spread: int
 ) -> None:
     worker = reservations.workers[0]
-    path = f"/tables/{reservations.name}.stock/rows/{item}"
-    port = worker.web_port()
-
-    async def crowd() -> list[int]:
-        connector = aiohttp.TCPConnector(limit=0)
-        async with aiohttp.ClientSession(f"http://127.0.0.1:{port}", connector=connector) as session:
-
-            async def wait(_: int) -> int:
-                async with session.get(f"{path}?wait=10") as answer:
-                    return answer.status
-
-            waits = [asyncio.ensure_future(wait(number)) for number in range(600)]
-            await asyncio.sleep(2)
-            refused = [each.result() for each in waits if each.done()]
-            async with session.get("/health/live") as alive:
-                assert alive.status == 200
-            for each in waits:
-                each.cancel()
-            await asyncio.gather(*waits, return_exceptions=True)
-            return refused
-
-    assert beside.call(crowd()) == [503] * 100
+    assert reserve(worker, item)[0] == 201
+    rows, keys = f"/tables/{reservations.name}.stock/rows", _keys_elsewhere(reservations, item, spread)
+    waits = [f"{rows}/{keys[number % spread]}?wait=10" for number in range(1_000)]
+    assert beside.call(_crowd(worker.web_port(), waits, f"{rows}/{item}")) == 500
     deadline = time.monotonic() + 5
-    while (worker.get(f"{path}?wait=0.1") or (0,))[0] == 503:
+    while (worker.get(f"{rows}/{keys[0]}?wait=0.1") or (0,))[0] == 503:
         assert time.monotonic() < deadline, "waited 5 s for the waits of clients that are gone to end"
+    assert beside.call(_crowd(worker.web_port(), waits[:500], f"{rows}/{item}")) == 0
+
+
+def _keys_elsewhere(reservations: Reservations, item: str, count: int) -> list[str]:
+    """Return keys without rows, in partitions that the first worker does not have."""
+    status = reservations.workers[0].until_caught_up()
+    table = next(each for each in status["tables"] if each["table"] == f"{reservations.name}.stock")
+    mine = {each["partition"] for each in table["partitions"] if each["phase"] == "caught_up"}
+    keys = (f"{item}-{number}" for number in itertools.count())
+    return list(itertools.islice((key for key in keys if partition_of(key.encode(), 4) not in mine), count))
+
+
+async def _crowd(port: int, waits: list[str], row: str) -> int:
+    """Wait at these addresses at once; return how many were refused, and fail if others are slower meanwhile."""
+    connector = aiohttp.TCPConnector(limit=0)
+    async with aiohttp.ClientSession(f"http://127.0.0.1:{port}", connector=connector) as session:
+        before = await _took(session, row)
+        waiting = [asyncio.ensure_future(_status(session, each)) for each in waits]
+        refused = len(waits) - MOST_WAITS
+        await until(lambda: sum(each.done() for each in waiting) >= refused, 9, "the refusals")
+        during = await _took(session, row)
+        assert await _status(session, "/health/live") == 200
+        answered = [each.result() for each in waiting if each.done()]
+        for each in waiting:
+            each.cancel()
+        await asyncio.gather(*waiting, return_exceptions=True)
+    assert {*answered} <= {503}
+    assert during < 3 * before + 0.05, "look-ups are slower while others wait"
+    return len(answered)
+
+
+async def _status(session: aiohttp.ClientSession, path: str) -> int:
+    async with session.get(path) as answer:
+        require_retry_after(answer.status, answer.headers)
+        return answer.status
+
+
+async def _took(session: aiohttp.ClientSession, row: str) -> float:
+    """Return how many seconds nine in ten look-ups take at most."""
+    took = []
+    for _ in range(100):
+        since = time.perf_counter()
+        assert await _status(session, row) == 200
+        took.append(time.perf_counter() - since)
+    return statistics.quantiles(took, n=10)[-1]

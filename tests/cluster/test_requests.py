@@ -52,6 +52,8 @@ def test_ten_of_a_hundred_concurrent_requests_get_what_there_is(
     assert sorted(each["reservation"] for each in events if each["item"] == item) == sorted(got)
     refusals = [msgspec.json.decode(each.value) for each in beside.call(read(kafka, f"{reservations.name}.refusals"))]
     assert sum(each["key"] == item for each in refusals) == 90
+    _, listed = workers[0].get(f"/refusals?key={item}&limit=3") or (0, {})
+    assert [each["id"].startswith("POST /reservations ") for each in listed["refusals"]] == [True] * 3
 
 
 def test_any_worker_takes_a_request_for_any_key(reservations: Reservations) -> None:

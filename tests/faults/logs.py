@@ -94,7 +94,7 @@ def _seen(record: ConsumerRecord) -> Seen:
         record.topic,
         record.partition,
         record.offset,
-        (record.key or b"").decode(),
+        (record.key or b"").decode(errors="backslashreplace"),
         None if record.value is None else msgspec.json.decode(record.value),
         record.timestamp / 1000,
         {name: (value or b"").decode(errors="replace") for name, value in record.headers},

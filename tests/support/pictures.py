@@ -6,6 +6,7 @@ import textwrap
 from collections.abc import Iterator
 
 from larder.declaring.growth import PHASES, GrowthPhase, PhaseFacts
+from tables.order_states import MOVES, State, after
 
 INSIDE = 72
 """Characters inside a box."""
@@ -42,5 +43,27 @@ def _box(phase: GrowthPhase, facts: PhaseFacts) -> Iterator[str]:
     yield f"+{'-' * (INSIDE + 2)}+"
 
 
+def order_states() -> str:
+    """Draw the states of an order: from the first to the last, with the ways off at each."""
+    return "\n".join(_states(next(iter(MOVES)))) + "\n"
+
+
+def _states(state: State) -> Iterator[str]:
+    """Draw a state, the states to which an order leaves the main line there, and the rest of the main line."""
+    yield state
+    targets = list(dict.fromkeys(MOVES[state].values()))
+    on = max(targets, key=lambda each: len(after(each)) if each != state else -1, default=None)
+    for target in targets:
+        happened = " or ".join(name for name, to in MOVES[state].items() if to == target)
+        if target == state:
+            yield f"{ARROW}    {happened}: stays {state}"
+        elif target != on:
+            yield f"{ARROW}--> {happened}: {target}"
+    if on is not None:
+        yield f"{ARROW}    {' or '.join(name for name, to in MOVES[state].items() if to == on)}"
+        yield "   v"
+        yield from _states(on)
+
+
 if __name__ == "__main__":
-    print(phases(), end="")  # noqa: T201 - for the page
+    print(phases(), order_states(), sep="\n", end="")  # noqa: T201 - for the pages

@@ -12,12 +12,12 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 
 NAMES = {
-    "larder": "DeadLetter Decision Delete Drop EventTopic OwnerTopic PassOn Row Service Wait Wake",
+    "larder": "DeadLetter Decision Delete Drop EventTopic OwnerTopic PassOn Retry Row Service Unavailable Wait Wake",
     "larder.demo": "Demo Generator History Publication",
     "larder.testing": (
         "Driver MemoryAnswer MemoryLetter MemoryRecord TableView TopicRecords UnreadDeadLettersError run_in_memory"
     ),
-    "larder.types": "UNKNOWN DeclarationError LarderError Near Problem Refusal Rekeyed Unknown WakeUp",
+    "larder.types": "UNKNOWN Attempt DeclarationError GaveUp LarderError Near Problem Refusal Rekeyed Unknown WakeUp",
 }
 
 

@@ -1,4 +1,4 @@
-"""List the events that a service's decides refused, and count them by reason."""
+"""List the events and requests that a service refused, and count them by reason."""
 
 from __future__ import annotations
 

@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 
 def table_problems(table: TableUse) -> Iterator[Problem]:
     """Check the arguments of a table."""
-    if not _is_a(OwnerTopic, table.topic):
+    if not is_a(OwnerTopic, table.topic):
         yield Problem(
             f"table {_named(table.topic)}",
             "a table requires an owner topic",
-            _shown(table.topic),
+            shown(table.topic),
             "declare the topic as OwnerTopic, or join its events",
         )
 
@@ -35,28 +35,28 @@ def table_problems(table: TableUse) -> Iterator[Problem]:
 def join_kind_problems(service: Service, join: Join) -> Iterator[Problem]:
     """Check the arguments of a join."""
     declared = f"join {_named(join.source)} into {_named(join.into)}"
-    if not _is_a(Source, join.source):
+    if not is_a(Source, join.source):
         yield Problem(
             declared,
             "a join requires a topic as its source",
-            _shown(join.source),
+            shown(join.source),
             'give it an EventTopic, an OwnerTopic, or orders.by("field")',
         )
-    if isinstance(join.source, Rekeyed) and not _is_a(EventTopic | OwnerTopic, join.source.source):
-        yield Problem(declared, ".by requires a topic", _shown(join.source.source), "give it one of events, or of rows")
-    if not _is_a(EventTopic | OwnerTopic, join.into):
+    if isinstance(join.source, Rekeyed) and not is_a(EventTopic | OwnerTopic, join.source.source):
+        yield Problem(declared, ".by requires a topic", shown(join.source.source), "give it one of events, or of rows")
+    if not is_a(EventTopic | OwnerTopic, join.into):
         yield Problem(
             declared,
             "a join requires a topic for its results",
-            _shown(join.into),
+            shown(join.into),
             "give it an EventTopic or an OwnerTopic of the service's own",
         )
     for given in join.lookups:
-        if not _is_a(Lookup, given):
+        if not is_a(Lookup, given):
             yield Problem(
                 declared,
                 "a join requires tables of its own service",
-                _shown(given),
+                shown(given),
                 f'declare one with global_table or table of {service.name}, and give its .on("field")',
             )
 
@@ -64,68 +64,70 @@ def join_kind_problems(service: Service, join: Join) -> Iterator[Problem]:
 def decide_kind_problems(service: Service, decide: Decide) -> Iterator[Problem]:
     """Check the arguments of a decide."""
     declared = f"decide {_named(decide.state)}"
-    if not _is_a(TableUse, decide.state):
+    if not is_a(TableUse, decide.state):
         yield Problem(
             declared,
             "a decide requires a table of its service as its state",
-            _shown(decide.state),
+            shown(decide.state),
             f"declare one: levels = {service.name}.table(...), and give it as state=levels",
         )
     for source in decide.inputs:
-        if not _is_a(EventTopic | Rekeyed, source):
+        if not is_a(EventTopic | Rekeyed, source):
             yield Problem(
                 declared,
                 "a decide requires topics of events as its inputs",
-                _shown(source),
+                shown(source),
                 'give it an EventTopic, or events.by("field")',
             )
-        if isinstance(source, Rekeyed) and not _is_a(EventTopic, source.source):
+        if isinstance(source, Rekeyed) and not is_a(EventTopic, source.source):
             yield Problem(
                 declared,
                 "a decide requires events, also where they are rekeyed",
-                _shown(source.source),
+                shown(source.source),
                 "declare the topic as EventTopic",
             )
-    yield from _into_problems(declared, "a decide", decide.into)
+    yield from into_problems(declared, "a decide", decide.into)
 
 
 def reaction_kind_problems(service: Service, reaction: Reaction) -> Iterator[Problem]:
     """Check the arguments of a reaction."""
     declared = f"on_change of {_named(reaction.table)}"
-    if not _is_a(TableUse, reaction.table):
+    if not is_a(TableUse, reaction.table):
         yield Problem(
             declared,
             "a reaction requires a table of its service",
-            _shown(reaction.table),
+            shown(reaction.table),
             f"declare one: customers = {service.name}.table(...)",
         )
-    yield from _into_problems(declared, "a reaction", reaction.into)
+    yield from into_problems(declared, "a reaction", reaction.into)
 
 
-def _into_problems(declared: str, what: str, into: Iterable[object]) -> Iterator[Problem]:
+def into_problems(declared: str, what: str, into: Iterable[object]) -> Iterator[Problem]:
+    """Check that what is emitted goes to topics of events."""
     for topic in into:
-        if not _is_a(EventTopic, topic):
+        if not is_a(EventTopic, topic):
             yield Problem(
                 declared,
                 f"{what} requires topics of events for what it emits",
-                _shown(topic),
+                shown(topic),
                 "give it an EventTopic of the service's own",
             )
 
 
 def agent_kind_problems(agent: AgentDeclaration) -> Iterator[Problem]:
     """Check the arguments of an agent."""
-    if not _is_a(EventTopic | OwnerTopic, agent.topic):
+    if not is_a(EventTopic | OwnerTopic, agent.topic):
         yield Problem(
             f"agent {agent.name}",
             "an agent requires a topic",
-            _shown(agent.topic),
+            shown(agent.topic),
             "give it an EventTopic or an OwnerTopic",
         )
 
 
-def _is_a(kind: object, given: object) -> bool:
-    return isinstance(given, kind)  # type: ignore[arg-type]  # a class, or several joined by |
+def is_a(kind: object, given: object) -> bool:
+    """Return whether an argument has a type, or one of several that are joined by `|`."""
+    return isinstance(given, kind)  # type: ignore[arg-type]
 
 
 def _named(given: object) -> str:
@@ -133,6 +135,7 @@ def _named(given: object) -> str:
     return name if isinstance(name, str) else repr(given)
 
 
-def _shown(given: object) -> str:
+def shown(given: object) -> str:
+    """Return an argument as problems show it."""
     name = _named(given)
     return name if name == repr(given) else f"{type(given).__name__} {name}"

@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, cast
 
 import msgspec
 
-from larder.declaring.calls import FunctionFailedError, call, failed
 from larder.declaring.compiled.field_reader import NoValueError, TooDeepError
 from larder.declaring.decisions import Decision, Delete, Near, Refusal, Wake, as_utc
 from larder.declaring.decoding import decoder
@@ -25,6 +24,7 @@ from larder.declaring.events import Emitted, emitter
 from larder.declaring.fields import scalar
 from larder.declaring.rows import Row
 from larder.declaring.sources import Source, partitioned_by, several
+from larder.declaring.user_functions import FunctionFailedError, call, failed
 
 if TYPE_CHECKING:
     from larder.declaring.decides import Decide

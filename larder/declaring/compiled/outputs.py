@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
 
 import msgspec
 
-from larder.declaring.calls import FunctionFailedError, call, failed
 from larder.declaring.compiled.field_reader import TooDeepError, reader
 from larder.declaring.compiled.splicing import Column, splicer
 from larder.declaring.decoding import decoder
 from larder.declaring.fields import fields
 from larder.declaring.keys import BYTES, TEXT
 from larder.declaring.problems import LarderError
+from larder.declaring.user_functions import FunctionFailedError, call, failed
 
 if TYPE_CHECKING:
     from larder.declaring.joins import Join

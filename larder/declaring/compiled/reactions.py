@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from larder.declaring.calls import call
 from larder.declaring.decoding import decoder
 from larder.declaring.events import Emitted, emitter
 from larder.declaring.sources import several
+from larder.declaring.user_functions import call
 
 if TYPE_CHECKING:
     from larder.declaring.reactions import Old, Reaction

@@ -6,15 +6,18 @@ is published would say more than what was decided on.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from hashlib import sha256
 from http import HTTPStatus
 from typing import Any, ClassVar, Final, cast, get_type_hints
 from uuid import NAMESPACE_OID, uuid5
 
 import msgspec
 
+from larder.declaring.compiled.digests import digest, hash_of
+from larder.declaring.compiled.unknown_fields import unknown_fields
+from larder.declaring.decoding import decoder
+from larder.declaring.keys import KeyType
 from larder.declaring.plurals import counted
 from larder.declaring.problems import LarderError
 from larder.declaring.requests import Request
@@ -23,6 +26,10 @@ from larder.declaring.rows import Row
 LEAST_ONCE: Final = 16
 MOST_ONCE: Final = 255
 """The bounds of the characters of an `Idempotency-Key`: no two clients choose the same one, and it fits a header."""
+
+
+MOST_KEY: Final = 2_000
+"""The most bytes of the key of a row, so that its address fits a header, also if each byte is percent-encoded."""
 
 
 class InvalidRequestError(LarderError, ValueError):
@@ -40,8 +47,8 @@ class NoIdError(InvalidRequestError):
     status = HTTPStatus.BAD_REQUEST.value
 
 
-class KeyLengthError(InvalidRequestError):
-    """An `Idempotency-Key` is so short that others could have it as well, or too long."""
+class OnceKeyError(InvalidRequestError):
+    """An `Idempotency-Key` is so short that others could have it as well, too long, or no plain text."""
 
     status = HTTPStatus.BAD_REQUEST.value
 
@@ -72,44 +79,77 @@ class CompiledRequest:
     read: Callable[[bytes, Mapping[str, str], str | None], ReadRequest]
 
 
+_ANY: Final = decoder(Any)
+
+
 def compile_request(request: Request) -> CompiledRequest:
     """Build the functions of a request whose declaration has no problems."""
     body = cast("type[Row]", request.body)
     names = {each.name: each.encode_name for each in msgspec.structs.fields(body)}
-    types, topic = get_type_hints(body), request.state.topic
+    types, topic, typed = get_type_hints(body), request.state.topic, _typed(body)
 
-    def read(given: bytes, path: Mapping[str, str], once: str | None = None) -> ReadRequest:
-        if once is not None and not LEAST_ONCE <= len(once) <= MOST_ONCE:
-            message = f"the header Idempotency-Key has {counted(len(once), 'character')}"
-            raise KeyLengthError(message)
-        fields = _fields(given)
-        for name, text in path.items():
-            value = _converted(text, types[name], name)
-            if fields.setdefault(names[name], value) != value:
-                message = f"`$.{names[name]}` differs from the path, which has {text!r}"
-                raise InvalidRequestError(message)
+    def read(given: bytes, path: Mapping[str, str], once: str | None) -> ReadRequest:
+        sent = _fields(given)
+        of_path = {name: _converted(text, types[name], name) for name, text in path.items()}
+        fields = {names[name]: value for name, value in of_path.items()} | sent
         scope = fields.get(names[request.scope]) if request.scope else None
-        id_ = None if once is None else _hash(request.address.encode(), msgspec.json.encode(scope), once.encode())
+        id_ = None if once is None else hash_of(request.address.encode(), msgspec.json.encode(scope), once.encode())
         if names[topic.key] not in fields:
             fields[names[topic.key]] = _made_id(request, id_, names[topic.key])
+        event = typed(given, sent, {name: value for name, value in fields.items() if name not in sent})
+        for name, value in of_path.items():
+            if getattr(event, name) != value:
+                message = f"`$.{names[name]}` differs from the path, which has {path[name]!r}"
+                raise InvalidRequestError(message)
+        key = _encoded(topic.key_codec, getattr(event, topic.key), names[topic.key])
+        # Requests about different rows may lie in different partitions, which do not know of each other.
+        counts_as = None if id_ is None else hash_of(id_, key)
+        return ReadRequest(key, event, msgspec.json.encode(event), counts_as, digest(event, fields))
+
+    def read_any(given: bytes, path: Mapping[str, str], once: str | None = None) -> ReadRequest:
+        _require_plain(once)
         try:
-            event = msgspec.convert(fields, body)
-        except (msgspec.ValidationError, ValueError, TypeError, RecursionError) as error:
+            return read(given, path, once)
+        except RecursionError as error:
+            message = "the body is nested too deeply"
+            raise InvalidRequestError(message) from error
+
+    return CompiledRequest(request, read_any)
+
+
+def _require_plain(once: str | None) -> None:
+    if once is None:
+        return
+    if not LEAST_ONCE <= len(once) <= MOST_ONCE:
+        message = f"the header Idempotency-Key has {counted(len(once), 'character')}"
+        raise OnceKeyError(message)
+    if not (once.isascii() and once.isprintable()):
+        message = f"the header Idempotency-Key is {once[:50]!a}"
+        raise OnceKeyError(message)
+
+
+def _typed(body: type[Row]) -> Callable[[bytes, Mapping[str, Any], Mapping[str, Any]], Row]:
+    """Build the function that decodes a body, given its fields, and those that it does not have itself."""
+    kind, decode = msgspec.inspect.type_info(body), decoder(body)
+
+    def typed(given: bytes, sent: Mapping[str, Any], added: Mapping[str, Any]) -> Row:
+        members = b",".join(each for each in (msgspec.json.encode(added)[1:-1], given.strip()[1:-1].strip()) if each)
+        try:
+            event = cast("Row", decode(b"{%b}" % members))
+        except (msgspec.ValidationError, ValueError, TypeError) as error:
             raise InvalidRequestError(str(error)) from error
-        if (unknown := next(_unknown(fields, msgspec.to_builtins(event), "$"), None)) is not None:
+        if (unknown := next(unknown_fields(sent, kind), None)) is not None:
             message = f"{body.__name__} has no field `{unknown}`"
             raise InvalidRequestError(message)
-        digest = _hash(msgspec.json.encode(_given(event), order="deterministic"))
-        key = topic.key_codec.encode(getattr(event, topic.key))
-        return ReadRequest(key, event, msgspec.json.encode(event), id_, digest)
+        return event
 
-    return CompiledRequest(request, read)
+    return typed
 
 
 def _fields(given: bytes) -> dict[str, Any]:
     try:
-        fields = msgspec.json.decode(given or b"{}")
-    except (msgspec.DecodeError, RecursionError) as error:
+        fields = _ANY(given) if given.strip() else {}
+    except ValueError as error:
         message = f"the body is no JSON: {error}"
         raise InvalidRequestError(message) from error
     if not isinstance(fields, dict):
@@ -126,49 +166,21 @@ def _made_id(request: Request, id_: bytes | None, field: str) -> str:
     raise NoIdError(message)
 
 
-def _hash(*parts: bytes) -> bytes:
-    """Hash parts by their lengths: no two lists of parts look alike."""
-    found = sha256()
-    for part in parts:
-        found.update(len(part).to_bytes(8, "big") + part)
-    return found.digest()
-
-
-def _given(value: Any) -> Any:
-    """Return a value as plain ones, without fields that have their defaults."""
-    if isinstance(value, msgspec.Struct):
-        fields = {each.encode_name: (getattr(value, each.name), each) for each in msgspec.structs.fields(value)}
-        return {name: _given(each) for name, (each, field) in fields.items() if not _is_default(each, field)}
-    if isinstance(value, list | tuple):
-        return [_given(each) for each in value]
-    if isinstance(value, dict):
-        return {str(name): _given(each) for name, each in value.items()}
-    return value
-
-
-def _is_default(value: Any, field: msgspec.structs.FieldInfo) -> bool:
-    if field.default_factory is not msgspec.NODEFAULT:
-        return bool(value == field.default_factory())
-    return field.default is not msgspec.NODEFAULT and bool(value == field.default)
-
-
 def _converted(text: str, kind: Any, name: str) -> Any:
     try:
-        # As JSON has it, so that it compares with the field of a body.
-        return msgspec.to_builtins(msgspec.convert(text, kind, strict=False))
+        return msgspec.convert(text, kind, strict=False)
     except msgspec.ValidationError as error:
         message = f"{error} - at {{{name}}} of the path"
         raise InvalidRequestError(message) from error
 
 
-def _unknown(given: Any, known: Any, at: str) -> Iterator[str]:
-    """Yield what was given and is not known, by its place."""
-    if isinstance(given, dict) and isinstance(known, dict):
-        for name, value in given.items():
-            if name not in known:
-                yield f"{at}.{name}"
-            else:
-                yield from _unknown(value, known[name], f"{at}.{name}")
-    elif isinstance(given, list) and isinstance(known, list | tuple):
-        for number, (one, other) in enumerate(zip(given, known, strict=False)):
-            yield from _unknown(one, other, f"{at}[{number}]")
+def _encoded(codec: KeyType, value: Any, field: str) -> bytes:
+    try:
+        key = codec.encode(value)
+    except ValueError as error:
+        message = f"{error} - at `$.{field}`"
+        raise InvalidRequestError(message) from error
+    if len(key) > MOST_KEY:
+        message = f"a key of {len(key):,} bytes, above {MOST_KEY:,} - at `$.{field}`"
+        raise InvalidRequestError(message)
+    return key

@@ -30,9 +30,13 @@ class CountedRequests:
         raw = self._rows.raw(id_)
         return None if raw is None else msgspec.json.decode(raw, type=CountedRequest)
 
+    def check(self, request: CountedRequest, timestamp: int) -> None:
+        """Raise ValueError if a request cannot be kept: it has its row as well, which may be too large together."""
+        self._rows.check(_written(request), timestamp)
+
     def keep(self, request: CountedRequest, timestamp: int) -> None:
         """Write a request that was decided, in the open unit; `timestamp` in milliseconds."""
-        self._rows.write(Written(request.id, msgspec.json.encode(request), None), timestamp)
+        self._rows.write(_written(request), timestamp)
 
     def tick(self, now: float) -> bool:
         """Forget a slice of old requests, now and then; return whether there is more."""
@@ -50,3 +54,7 @@ class CountedRequests:
         if old:
             self._rows.fence()
         return True
+
+
+def _written(request: CountedRequest) -> Written:
+    return Written(request.id, msgspec.json.encode(request), None)

@@ -20,7 +20,7 @@ from larder.delivery.output import Headers, Output
 from larder.kafka.partitioner import partition_of, partitions_of
 from larder.operators.context import PartitionContext
 from larder.operators.decides.wake_ups import StoredWakeUp
-from larder.operators.emitted_events import EmittedEvents
+from larder.operators.emitted_events import EmittedEvents, EventTo
 from larder.operators.owned_rows import OwnedRows, Written
 from larder.operators.user_code import no_exit
 
@@ -55,6 +55,18 @@ class Trigger(NamedTuple):
     def where(self) -> str:
         """Its coordinates."""
         return str(Coordinates(self.topic, self.partition, self.offset))
+
+
+class Judged(NamedTuple):
+    """What follows from one event: rows, each with the revision that it replaces, and events with their outputs."""
+
+    verdict: DecisionVerdict
+    rows: Sequence[tuple[Written, int | None]]
+    events: Sequence[EventTo]
+
+    def row(self, key: bytes) -> Written | None:
+        """Return the row that is written under a key; None if it stays as it is."""
+        return next((row for row, _ in self.rows if row.key == key), None)
 
 
 class Decider:
@@ -97,11 +109,15 @@ class Decider:
         raw = stored[key]
         return None if raw is None else self._compiled.typed(raw)
 
-    def decide(self, key: bytes, event: Any, row: Row | None, cause: Cause) -> DecisionVerdict:
-        """Apply the function's verdict on one event, and return it; raise ValueError and do nothing if impossible.
+    def decide(self, key: bytes, event: Any, row: Row | None, cause: Cause) -> None:
+        """Apply the function's verdict on one event; raise ValueError and do nothing if impossible.
 
         Emitted events are collected until `flush`.
         """
+        self.carry_out(self.judge(key, event, row, cause), cause)
+
+    def judge(self, key: bytes, event: Any, row: Row | None, cause: Cause) -> Judged:
+        """Return all that follows from one event, without doing it; raise ValueError if it cannot be done."""
         verdict = self._compiled.judge(event, row, self._near)
         known = None if row is None or self._revision is None else (key, getattr(row, self._revision))
         rows = [self._next(changed, new, known) for changed, new in verdict.rows.items()]
@@ -111,13 +127,16 @@ class Decider:
             events.append((self._outputs[-1], *refused))
         self._check(key, rows, verdict, cause.timestamp)
         self._events.check(events, cause.timestamp)
-        for written, based_on in rows:
+        return Judged(verdict, rows, events)
+
+    def carry_out(self, judged: Judged, cause: Cause) -> None:
+        """Write rows and set wake-ups, and collect events until `flush`."""
+        for written, based_on in judged.rows:
             self.rows.write(written, cause.timestamp, based_on, cause.carried)
-        self._events.collect(events, cause.timestamp, cause.carried)
-        for woken, at in verdict.wakes:
+        self._events.collect(judged.events, cause.timestamp, cause.carried)
+        for woken, at in judged.verdict.wakes:
             self.set_wake_up(woken, at, cause.timestamp, cause.carried)
-        self._count(verdict)
-        return verdict
+        self._count(judged.verdict)
 
     def flush(self) -> None:
         """Emit the collected events in the order of the decisions."""

@@ -30,7 +30,7 @@ from larder.delivery.delivery import Delivery
 from larder.delivery.output import NO_HEADERS, Headers
 from larder.kafka.partitioner import partition_of
 from larder.operators.decides.counted import CountedRequests
-from larder.operators.decides.decide import Decider
+from larder.operators.decides.decide import Decider, Judged
 from larder.operators.user_code import no_exit
 
 SLICE_REQUESTS: Final = 200
@@ -127,7 +127,9 @@ class RequestQueue:
         asked.decided = True
         # Even a decision that changes nothing may rest on rows that are not committed yet.
         self._decider.rows.fence()
-        self._delivery.unit.afterwards.append(partial(self._tell, asked.outcome, outcome))
+        unit = self._delivery.unit
+        unit.afterwards.append(partial(self._tell, asked.outcome, outcome))
+        unit.awaited = True
 
     def _tell(self, asked: Future[Outcome], outcome: Outcome) -> None:
         if not asked.done():
@@ -142,24 +144,34 @@ class RequestQueue:
 
     @no_exit()
     def _decided(self, asked: Asked, now: float) -> Outcome:
-        request, decider, rows, timestamp = asked.request, self._decider, self._decider.rows, int(now * 1000)
+        request, decider, timestamp = asked.request, self._decider, int(now * 1000)
         before = decider.row(request.key)
         if asked.condition is not None:
-            asked.condition.check(rows.revision(request.key), exists=before is not None)
+            asked.condition.check(decider.rows.revision(request.key), exists=before is not None)
         where = f"{decider.name} {uuid4().hex if request.id is None else request.id.hex()}"
         try:
             trigger = RequestTrigger(where, request.json, timestamp, decider.carried.again(asked.carried))
-            verdict = decider.decide(request.key, request.event, before, trigger)
+            judged = decider.judge(request.key, request.event, before, trigger)
+            outcome = self._outcome(request.key, judged, existed=before is not None)
+            counted = None if request.id is None else counted_as(request.id, request, outcome, now)
+            if counted is not None:
+                self._counted.check(counted, timestamp)
         except ValueError as error:
             self._counts.parked += 1
             raise NotDecidableError(cause_of(error)) from error
+        decider.carry_out(judged, trigger)
         decider.flush()
-        row = rows.raw(request.key)
-        revision = None if row is None else rows.revision(request.key)
-        outcome = Outcome(row, revision, before is not None, verdict.refusal)
-        if request.id is not None:
-            self._counted.keep(counted_as(request.id, request, outcome, now), timestamp)
+        if counted is not None:
+            self._counted.keep(counted, timestamp)
         return outcome
+
+    def _outcome(self, key: bytes, judged: Judged, *, existed: bool) -> Outcome:
+        written, rows = judged.row(key), self._decider.rows
+        if written is not None:
+            row, revision = written.value, written.revision
+        else:
+            row, revision = rows.raw(key), rows.revision(key)
+        return Outcome(row, None if row is None else revision, existed, judged.verdict.refusal)
 
 
 class RequestDesk:

@@ -94,15 +94,13 @@ class Hopping:
         try:
             asked = session.get(_address(peer, path), allow_redirects=False)
             async with asyncio.timeout(seconds), asked as answer:
-                body = bytearray()
-                while (more := await answer.content.read(ANSWER_BYTES)) and len(body) <= ANSWER_BYTES:
-                    body += more
+                body = await _body(answer)
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError):
             return None
         if answer.status in _REDIRECTS or answer.content_type not in {JSON, PROBLEM}:
             return None
         retry = answer.headers.get("Retry-After")
-        return Hopped(peer, answer.status, bytes(body), {} if retry is None else {"Retry-After": retry})
+        return Hopped(peer, answer.status, body, {} if retry is None else {"Retry-After": retry})
 
     async def post(
         self, peer: Peer, path: str, body: bytes, headers: Mapping[str, str], seconds: float
@@ -115,12 +113,15 @@ class Hopping:
         try:
             asked = session.post(_address(peer, path), data=body, headers=headers, allow_redirects=False)
             async with asyncio.timeout(seconds), asked as answer:
-                found = await answer.content.read(ANSWER_BYTES)
+                found = await _body(answer)
         except (aiohttp.ClientConnectorError, aiohttp.InvalidURL):
             return None
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
             message = f"worker {peer.worker} took the request, and did not answer"
             raise UnknownOutcomeError(message) from error
+        if answer.status in _REDIRECTS or answer.content_type not in {JSON, PROBLEM}:
+            message = f"what answers as worker {peer.worker} is no worker"
+            raise UnknownOutcomeError(message)
         kept = {name: answer.headers[name] for name in KEPT_HEADERS if name in answer.headers}
         return Hopped(peer, answer.status, found, kept)
 
@@ -156,6 +157,14 @@ def _session() -> aiohttp.ClientSession:
         headers={HOP: "1"},
         cookie_jar=aiohttp.DummyCookieJar(),
     )
+
+
+async def _body(answer: aiohttp.ClientResponse) -> bytes:
+    """Read a whole body; one that is too large is cut off, and cannot be parsed."""
+    body = bytearray()
+    while (more := await answer.content.read(ANSWER_BYTES)) and len(body) <= ANSWER_BYTES:
+        body += more
+    return bytes(body)
 
 
 def _address(peer: Peer, path: str) -> URL:

@@ -16,8 +16,8 @@ from larder.declaring.compiled.requests import (
     MOST_ONCE,
     CompiledRequest,
     InvalidRequestError,
-    KeyLengthError,
     NoIdError,
+    OnceKeyError,
     compile_request,
 )
 from larder.declaring.counted_requests import NO_ROW
@@ -61,9 +61,9 @@ DECIDE_SECONDS = 8.0
 
 FAILURES: Final = {
     NoIdError: ("mistake", "requires an id, or a header Idempotency-Key", "send one of them"),
-    KeyLengthError: (
+    OnceKeyError: (
         "mistake",
-        f"requires {LEAST_ONCE} to {MOST_ONCE} characters, so that no two clients choose the same",
+        f"requires {LEAST_ONCE} to {MOST_ONCE} characters of ASCII, so that no two clients choose the same",
         "use a random UUID",
     ),
     InvalidRequestError: ("invalid", "requires a valid body", "change it; /openapi.json has its type"),

@@ -28,8 +28,30 @@ def test_a_refusal_is_described_by_its_event_its_row_and_its_reason() -> None:
     }  # fmt: skip
 
 
+@pytest.mark.parametrize("about", ["POST /orders " + "0a" * 16, "POST /orders/{order_id}/cancel " + "0a" * 32])
+def test_a_refused_request_is_described_by_its_address_and_a_hash(about: str) -> None:
+    value = Refusal(id=about, state="shop.levels", key="p1", reason="only 0 left", event={"pieces": 3})
+    found = read_refusal(1, Sent(7, b"p1", msgspec.json.encode(value), 1_763_632_800_000))
+    assert found is not None
+    (told,) = described_refusals(LetterPage([found], None, beyond=False), None)["refusals"]
+    assert told["id"] == about
+    counts = tally([found], whole=True, subject=REFUSALS.subject)
+    counted = described_refusals(LetterPage([], None, beyond=False), counts)["counted"]
+    assert [(each["count"], each["samples"]) for each in counted["reasons"]] == [(1, [about])]
+
+
 @pytest.mark.parametrize(
-    "value", [None, b"", b"[", b"{}", b"[" * 5_000, b'{"id":"x","state":"s","key":"k","reason":"r"}', b"\xff"]
+    "value",
+    [
+        None,
+        b"",
+        b"[",
+        b"{}",
+        b"[" * 5_000,
+        b'{"id":"x","state":"s","key":"k","reason":"r"}',
+        b'{"id":"POST /a x","state":"s","key":"k","reason":"r"}',
+        b"\xff",
+    ],
 )
 def test_foreign_records_among_refusals_are_skipped(value: bytes | None) -> None:
     assert read_refusal(0, Sent(0, b"k", value)) is None

@@ -36,6 +36,7 @@ class OpenUnit:
 
     afterwards: list[Callable[[], None]] = field(default_factory=list)
     ends: dict[TopicPartition, int] = field(default_factory=dict)
+    awaited: bool = False
 
     def end(self, topic: str, partition: int) -> int | None:
         return self.ends.get(TopicPartition(topic, partition))

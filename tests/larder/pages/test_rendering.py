@@ -286,7 +286,7 @@ def test_refusals_have_their_counts_by_reason_and_lead_to_the_row_that_was_not_c
     assert "/tables/shop.levels/rows/p1" in seen.links()
     assert "/refusals?state=shop.levels&reason=only%20%E2%80%A6%20left" in seen.links()
     none = shown("refusals", {"refusals": [], "next": None, "counted": None}, "/refusals")
-    assert "No decide refused an event" in none.text
+    assert "Nothing was refused" in none.text
 
 
 def test_a_list_says_in_which_state_its_copies_were_and_how_old_they_may_be() -> None:

@@ -291,6 +291,32 @@ async def test_under_load_units_close_at_intervals_and_one_after_the_other() -> 
     assert positions == sorted(positions)
 
 
+class AlwaysMore:
+    """A chore that always has more to do."""
+
+    def __init__(self) -> None:
+        self.ticks = 0
+
+    def tick(self, _: float) -> bool:
+        self.ticks += 1
+        return True
+
+
+async def test_a_unit_for_which_a_client_waits_closes_at_once_also_under_load() -> None:
+    stage, chore = Stage(), AlwaysMore()
+    await stage.begin(chore)
+    stage.put(batch(INPUT, 0, 10))
+    async with running(stage):
+        await until(lambda: stage.journal and chore.ticks > 100, 5, "a hundred turns")
+        assert stage.committed == []
+        stage.delivery.unit.awaited = True
+        await until(lambda: stage.committed, 5, "a commit")
+        stage.put(batch(INPUT, 10, 10))
+        before = chore.ticks
+        await until(lambda: len(stage.journal) == 2 and chore.ticks > before + 100, 5, "a hundred turns")
+    assert stage.committed == [{INPUT: 10}]
+
+
 async def test_a_failing_handler_ends_the_loop_with_its_error() -> None:
     stage = Stage()
     stage.handlers[INPUT].fails = True

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 from larder import Decision, EventTopic, Service, Wake
-from larder.testing import Driver
-from larder.types import UNKNOWN, Unknown, WakeUp
+from larder.testing import Driver, run_in_memory
+from larder.types import UNKNOWN, Near, Unknown, WakeUp
 from tests.larder.testing.shop import (
     NOON,
     Change,
@@ -104,3 +104,27 @@ def test_a_reaction_gets_each_change_and_unknown_for_what_could_not_be_read() ->
         assert [row.old for row in driver.read_rows(changes)] == ["unknown", "Ada"]
         (letter,) = driver.dead_letters()
         assert (letter.topic, letter.offset) == ("customers", 0)
+
+
+def test_a_function_is_told_the_time_of_the_clock() -> None:
+    service, found = Service("shop"), list[object]()
+    here = service.table(counts)
+
+    @service.decide(orders.by("customer_id"), state=here)
+    def count(event: Order | WakeUp, _row: Count | None, near: Near) -> Decision:
+        found.append(near.now)
+        return Decision(wake=Wake(event.customer_id, near.now + timedelta(hours=1)) if isinstance(event, Order) else ())
+
+    @service.request("POST /orders", state=here)
+    def place(_request: Order, _row: Count | None, near: Near) -> Decision:
+        found.append(near.now)
+        return Decision()
+
+    with Driver(service, now=NOON) as driver:
+        driver.send(orders, order(), at=NOON - timedelta(days=1))
+        driver.advance(hours=2)
+        driver.request("POST /orders", order())
+    assert found == [NOON, NOON + timedelta(hours=1), NOON + timedelta(hours=2)]
+    run_in_memory(service, {orders: [order()]}, until=NOON)
+    run_in_memory(service, {orders: [order()]})
+    assert found[3:] == [NOON, datetime(1970, 1, 1, tzinfo=UTC)]

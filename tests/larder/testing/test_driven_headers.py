@@ -9,7 +9,7 @@ import pytest
 
 from larder.declaring.service import Service
 from larder.testing import Driver, MemoryRecord
-from tests.cluster.driven_examples import SERVICE, Input, example
+from tests.cluster.driven_examples import SERVICE, Asked, Input, example
 from tests.larder.testing.rentals import NOON, RESERVE, Delivered, Product, delivered, priced, products, rentals, stock
 from tests.support.modules import imported
 from tests.support.topics import encoded
@@ -25,16 +25,20 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Service:
     return found
 
 
-def published(service: Service, steps: list[Input], *, headers: bool) -> list[tuple[object, ...]]:
-    """Return what the service publishes, without the headers that go along."""
+def published(service: Service, steps: list[Input | Asked], *, headers: bool) -> list[object]:
+    """Return what the service publishes and answers, without the headers that go along."""
     driver = Driver(service, now=datetime(2026, 1, 1, tzinfo=UTC))
+    found: list[object] = []
     for step in steps:
         given = step.headers if headers else [each for each in step.headers if each[0].startswith("larder.")]
-        driver.send(f"all.{step.topic}", encoded(step.value), key=step.key.encode(), headers=given)
+        if isinstance(step, Asked):
+            texts = {name: value.decode() for name, value in given if value is not None}
+            found.append(driver.request(step.address, encoded(step.body), once=step.once, headers=texts))
+        else:
+            driver.send(f"all.{step.topic}", encoded(step.value), key=step.key.encode(), headers=given)
         driver.advance(seconds=1)
-    return [_effect(topic, record) for topic in OUTPUTS for record in driver.read(f"all.{topic}")] + [
-        (letter.topic, letter.offset, letter.cause) for letter in driver.dead_letters()
-    ]
+    found += [_effect(topic, record) for topic in OUTPUTS for record in driver.read(f"all.{topic}")]
+    return found + [(letter.topic, letter.offset, letter.cause) for letter in driver.dead_letters()]
 
 
 def _effect(topic: str, record: MemoryRecord) -> tuple[object, ...]:

@@ -106,7 +106,7 @@ async def test_an_invalid_or_oversized_request_is_refused_and_its_connection_clo
 async def test_nothing_can_be_written(held: LocalTable, method: str) -> None:
     async with serving(held) as served:
         answer = await send(served, f"{method} /services HTTP/1.1\r\nHost: x\r\n\r\n".encode())
-        assert problem(answer)["status"] == (413 if method == "CONNECT" else 405)
+        assert problem(answer)["status"] == (404 if method == "CONNECT" else 405)
         assert (b"\r\nAllow: GET, HEAD\r\n" in answer) == (method != "CONNECT")
 
 

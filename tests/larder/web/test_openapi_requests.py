@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import enum
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from typing import Any
 
 import msgspec
@@ -126,7 +127,12 @@ def test_parameters_have_the_types_of_their_fields_and_the_header_its_bounds() -
     assert [(each["name"], each["in"], each["required"], each["schema"]) for each in described] == [
         ("customer_id", "path", True, {"type": "string"}),
         ("limit", "path", True, {"type": "integer"}),
-        ("Idempotency-Key", "header", False, {"type": "string", "minLength": 16, "maxLength": 255}),
+        (
+            "Idempotency-Key",
+            "header",
+            False,
+            {"type": "string", "minLength": 16, "maxLength": 255, "pattern": "^[ -~]*$"},
+        ),
         ("traceparent", "header", False, {"type": "string"}),
         ("If-Match", "header", False, {"type": "string"}),
         ("If-None-Match", "header", False, {"type": "string"}),
@@ -250,6 +256,22 @@ async def test_what_is_not_taken_is_refused_as_described(
     desk = Deciding(AssertionError("nothing is decided"))
     async with serving(held, requests=REQUESTS, desk=desk, bound="127.0.0.1") as served:
         await _send(served, body, status, headers)
+
+
+async def test_a_body_that_does_not_come_in_time_is_refused_as_described(
+    held: LocalTable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def slow() -> AsyncIterator[bytes]:
+        yield b'{"customer_id": '
+        await asyncio.sleep(20)
+
+    monkeypatch.setattr("larder.web.posted.BODY_SECONDS", 0.2)
+    async with serving(held, requests=REQUESTS, desk=Deciding(AssertionError("nothing is decided"))) as served:
+        sent = served.address("/customers")
+        async with ClientSession() as session, session.post(sent, data=slow(), headers=JSON) as answer:
+            found = await answer.json()
+    assert answer.status == 408, found
+    require_described("/customers", 408, answer.content_type, found, requests=REQUESTS)
 
 
 async def test_a_worker_serves_the_description_of_its_requests(held: LocalTable) -> None:

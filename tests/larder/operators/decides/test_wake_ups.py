@@ -63,7 +63,7 @@ class Stage:
         place = TopicPartition(WAKES.name, 0)
         at = context(place, self.delivery, LETTERS, *self.held, service="bank", operators=[decide])
         rows, stored = (at.owned(self._output(each)) for each in self.held)
-        self.decider = Decider(compile_decide(decide), rows, NearRows("bank", 0, {}), [LETTERS], at)
+        self.decider = Decider(compile_decide(decide), rows, NearRows("bank", 0, {}, lambda: 0.0), [LETTERS], at)
         self.wake_ups = WakeUps(stored, self.decider, [TopicPartition(OPENED.name, 0)], self.delivery.as_delivery())
         self.decider.set_wake_up = self.wake_ups.set
 

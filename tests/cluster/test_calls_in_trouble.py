@@ -1,0 +1,155 @@
+"""Calls while workers stop, die, hang, or share other partitions: made again only for a reason that can be named."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.cluster.payments import Customers, Payments, paying
+from tests.support.beside import Beside
+
+IN_FLIGHT = 50
+"""How many calls a worker makes at once."""
+
+
+@pytest.fixture
+def payments(kafka: str, prefix: str, tmp_path: Path) -> Iterator[Payments]:
+    with paying(kafka, tmp_path, prefix) as found:
+        yield found
+
+
+@pytest.fixture
+def customers(payments: Payments, beside: Beside) -> Customers:
+    return Customers(payments, beside, "o")
+
+
+@contextmanager
+def ordering(customers: Customers) -> Iterator[list[str]]:
+    """Send orders during the block, each of a customer of its own; yield their ids."""
+    ids, over = list[str](), threading.Event()
+
+    def send() -> None:
+        number = 0
+        while not over.wait(0.1):
+            ids.extend(customers.order(*range(number, number + 10), customers=1_000_000))
+            number += 10
+
+    thread = threading.Thread(target=send)
+    thread.start()
+    try:
+        yield ids
+    finally:
+        over.set()
+        thread.join()
+
+
+def require_paid_once(customers: Customers, ids: list[str]) -> None:
+    found = customers.until("paid", len(ids), seconds=60)
+    assert Counter(each["order_id"] for each in found) == Counter(ids)
+
+
+def made_again(customers: Customers, ids: list[str]) -> list[str]:
+    return [each for each in ids if customers.provider.requests[each] > 1]
+
+
+@pytest.mark.timeout(240)
+def test_no_call_is_made_twice_while_workers_restart_one_after_the_other(
+    payments: Payments, customers: Customers
+) -> None:
+    payments.provider.slow = 0.05
+    with ordering(customers) as ids:
+        for worker in payments.workers:
+            time.sleep(1)
+            assert worker.stop() == 0, worker.text[-3000:]
+            worker.start()
+            worker.until_caught_up()
+    require_paid_once(customers, ids)
+    assert made_again(customers, ids) == []
+
+
+@pytest.mark.timeout(240)
+def test_after_a_kill_at_most_the_calls_in_flight_are_made_again(payments: Payments, customers: Customers) -> None:
+    payments.provider.slow = 0.2
+    with ordering(customers) as ids:
+        time.sleep(2)
+        payments.workers[0].kill()
+        payments.workers[0].start()
+        payments.workers[0].until_caught_up()
+        time.sleep(1)
+    require_paid_once(customers, ids)
+    assert len(made_again(customers, ids)) <= IN_FLIGHT
+
+
+@pytest.mark.timeout(240)
+def test_a_worker_that_was_paused_past_its_session_begins_no_calls(payments: Payments, customers: Customers) -> None:
+    payments.provider.slow = 0.2
+    worker = payments.workers[0]
+    with ordering(customers) as ids:
+        time.sleep(2)
+        worker.signal(signal.SIGSTOP)
+        time.sleep(12)
+        worker.signal(signal.SIGCONT)
+        worker.until_caught_up()
+        time.sleep(1)
+    require_paid_once(customers, ids)
+    assert len(made_again(customers, ids)) <= IN_FLIGHT
+
+
+@pytest.mark.timeout(240)
+def test_calls_go_on_while_their_service_is_scaled(payments: Payments, customers: Customers) -> None:
+    payments.provider.slow = 0.05
+    with ordering(customers) as ids:
+        payments.scale(7)
+        payments.scale(3)
+    require_paid_once(customers, ids)
+    assert made_again(customers, ids) == []
+
+
+@pytest.mark.timeout(240)
+def test_a_function_that_ends_its_process_is_given_up_and_workers_live(
+    kafka: str, prefix: str, tmp_path: Path, beside: Beside
+) -> None:
+    with paying(kafka, tmp_path, prefix, timeout=0.5) as payments:
+        require_given_up(payments, Customers(payments, beside, "o"))
+
+
+def require_given_up(payments: Payments, customers: Customers) -> None:
+    bad = customers.order(1, customer="exits")
+    deadline = time.monotonic() + 120
+    while not (found := customers.results("not-paid")):
+        assert time.monotonic() < deadline, "not given up within 120 s"
+        for worker in payments.workers:
+            if not worker.alive():
+                worker.start()
+        time.sleep(0.2)
+    assert [each["order_id"] for each in found] == bad
+    assert "did not report" in found[0]["reason"]
+    for worker in payments.workers:
+        worker.until_caught_up()
+    require_paid_once(customers, customers.order(*range(2, 30)))
+
+
+@pytest.mark.timeout(240)
+def test_calls_that_never_end_do_not_keep_a_worker_from_stopping(
+    kafka: str, prefix: str, tmp_path: Path, beside: Beside
+) -> None:
+    with paying(kafka, tmp_path, prefix, timeout=2.0, ends_well=False) as payments:
+        customers = Customers(payments, beside, "o")
+        customers.order(0, customer="hangs")
+        require_paid_once(customers, customers.order(*range(100, 130)))
+        while not any("does not end when its time is over" in each.text for each in payments.workers):
+            time.sleep(0.1)
+        began = time.monotonic()
+        for worker in payments.workers:
+            worker.signal(signal.SIGTERM)
+        for worker in payments.workers:
+            worker.exit_code()
+        assert time.monotonic() - began < 20
+        assert any("still runs: the worker stops without its outcome" in each.text for each in payments.workers)

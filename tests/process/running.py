@@ -1,0 +1,143 @@
+"""The process with real workers: one of each service, a broker, and the outside, each a process of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+from larder.local_broker.ports import free_port
+from tests.support.brokers import local_broker
+from tests.support.topics import create, send
+from tests.support.workers import ROOT, Worker, none_left
+
+Found = TypeVar("Found")
+
+SERVICES: Final = ("orders", "stock", "fraud", "payments", "shipments", "booking", "mailing")
+LATER: Final = "pricing"
+"""The service that is not there at first."""
+
+PATIENT: Final = {"LARDER_SESSION_TIMEOUT_S": "10", "LARDER_HEARTBEAT_S": "0.3"}
+START: Final = 90.0
+"""Seconds in which seven workers start, also on a machine that runs other tests."""
+
+
+class OutsideProcess:
+    """`python -m app.outside`, with its ledger and the switch of its faults."""
+
+    def __init__(self, port: int) -> None:
+        self.url = f"http://127.0.0.1:{port}"
+        self._port = port
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        process = subprocess.Popen([sys.executable, "-m", "app.outside", "--port", str(self._port)], cwd=ROOT)
+        try:
+            eventually(self.ledger, lambda ledger: ledger is not None, 30)
+            yield
+        finally:
+            process.terminate()
+            process.wait(10)
+
+    def ledger(self) -> Any:
+        """Return what it has done; None while it does not answer."""
+        try:
+            with urllib.request.urlopen(f"{self.url}/ledger", timeout=5) as answer:  # noqa: S310 - loopback
+                return json.load(answer)
+        except OSError:
+            return None
+
+    def fail(self, kind: str, **faults: Any) -> None:
+        asked = urllib.request.Request(  # noqa: S310 - loopback
+            f"{self.url}/faults/{kind}", data=json.dumps(faults).encode(), method="PUT"
+        )
+        with urllib.request.urlopen(asked, timeout=5):  # noqa: S310 - loopback
+            pass
+
+
+@dataclass
+class Running:
+    """All workers by their service, the outside, and the orders that were placed."""
+
+    workers: dict[str, Worker]
+    outside: OutsideProcess
+    placed: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    def place(self, order: str, product: str = "p1", *, wait: bool = True, **fields: Any) -> tuple[int, Any]:
+        """Place an order, again until there is an answer, and wait for its end."""
+        body = {"order_id": order, "customer_id": "c1", "product_id": product, "quantity": 1} | fields
+        path = "/orders?until=settled&wait=10" if wait else "/orders"
+        headers = {"Idempotency-Key": f"the-key-of-order-{order}"}
+        status, answer = eventually(
+            lambda: self._post(path, body, headers),
+            lambda found: found[0] not in {0, HTTPStatus.SERVICE_UNAVAILABLE},
+            60,
+        )
+        assert status in {201, 202}, answer
+        self.placed[order] = body
+        return status, answer
+
+    def _post(self, path: str, body: Any, headers: Mapping[str, str]) -> tuple[int, Any]:
+        """Send a request to the worker of orders; status 0 also while it has no web port."""
+        worker = self.workers["orders"]
+        return worker.post(path, body, headers) if worker.get("/health/live") else (0, {"cause": "no web port"})
+
+    def deliver(self, product: str, pieces: int, low: int | None = None) -> None:
+        body = {"product_id": product, "pieces": pieces, "low": low}
+        status, answer = self.workers["stock"].post("/deliveries", body)
+        assert status in {200, 201}, answer
+
+    def row(self, service: str, table: str, key: str) -> Any:
+        """Return a row of a service; None if there is none."""
+        status, answer = self.workers[service].row(table, key)
+        return answer["row"] if status == 200 else None
+
+    def until_state(self, order: str, *states: str) -> Any:
+        """Wait until an order has one of these states, and return it."""
+        return eventually(
+            lambda: self.row("orders", "sales.orders", order), lambda row: row is not None and row["state"] in states
+        )
+
+
+@contextmanager
+def running_process(directory: Path, products: int) -> Iterator[Running]:
+    """Start everything, with a customer c1, and products p0, p1 and so on that cost one."""
+    outside = OutsideProcess(free_port())
+    with local_broker(directory / "broker") as kafka, outside.running():
+        asyncio.run(create(kafka, {"shop.products": 2, "shop.customers": 2}, {"cleanup.policy": "compact"}))
+        rows = [{"product_id": f"p{number}", "name": "Lamp", "price": 1.0, "revision": 1} for number in range(products)]
+        ada = {"customer_id": "c1", "name": "Ada", "country": "AT", "revision": 1}
+        asyncio.run(send(kafka, "shop.customers", [("c1", ada)]))
+        asyncio.run(send(kafka, "shop.products", [(row["product_id"], row) for row in rows]))
+        environment = PATIENT | {"OUTSIDE_URL": outside.url}
+        names = (*SERVICES, LATER)
+        workers = {name: Worker(kafka, directory, f"agents.{name}", name, "one", environment) for name in names}
+        with none_left(*workers.values()):
+            for name in SERVICES:
+                workers[name].start()
+            for name in SERVICES:
+                until_running(workers[name])
+            yield Running(workers, outside)
+
+
+def until_running(worker: Worker) -> None:
+    """Wait until a worker processes its partitions."""
+    worker.until(lambda status: status["phase"] == "running", START, "running")
+
+
+def eventually(look: Callable[[], Found], done: Callable[[Found], bool], seconds: float = 30) -> Found:
+    """Look until it is done, and return what was found."""
+    deadline = time.monotonic() + seconds
+    while not done(found := look()):
+        assert time.monotonic() < deadline, f"after {seconds:g} s: {found}"
+        time.sleep(0.1)
+    return found
