@@ -7,7 +7,7 @@ it.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from larder.assembly.calls import CallPlan
 from larder.assembly.decides import DecidePlan
@@ -113,8 +113,15 @@ class ServicePlan:
 
     @property
     def passages(self) -> frozenset[str]:
-        """The internal topics whose records are those of other topics, placed by the service."""
-        rekeyed = {input_name(self.service, each) for each in self.service.rekeyed}
+        """The internal topics whose records are those of other topics, placed by the service.
+
+        Those of earlier generations too: what waits may have come from there.
+        """
+        rekeyed = {
+            input_name(self.service, replace(each, generation=number))
+            for each in self.service.rekeyed
+            for number in range(1, each.generation + 1)
+        }
         gathered = {each.gathered.topic for each in self.joins if each.gathered is not None}
         states = {use.build for use in self.service.tables if use.build is not None}
         return frozenset(rekeyed | gathered | states)

@@ -6,12 +6,13 @@ what it was made from, when, and by which worker, so that its story can be told 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from operator import attrgetter
+from types import MappingProxyType
 from typing import Final, NamedTuple
 
 from larder.counters.left_out_headers import LeftOutHeaders
-from larder.declaring.carried import LONGEST_NAME, MOST_CARRIED, TRACEPARENT
+from larder.declaring.carried import LONGEST_NAME, MOST_CARRIED, TRACEPARENT, carried_by_request
 from larder.declaring.dead_letters import CAUSED_BY, MOVED, origin
 from larder.declaring.records import Record
 from larder.delivery.headers import MADE_HEADER
@@ -72,6 +73,15 @@ class CarriedHeaders:
         """Return the headers of what is made without a record: from a request, or later from an earlier decision."""
         going = self._bounded([header for header in headers if header[0] != MADE_HEADER])
         return [*going, self._made()] if _is_traced(going) else going
+
+    def outside(self, record: Record) -> Mapping[str, str]:
+        """Return the headers that go along to what a call asks outside: as text, without those that are no text."""
+        found = [header for header in record.headers if header[0] in self._names]
+        if size_of_headers(found) > MOST_CARRIED:
+            return MappingProxyType({})
+        # Surrogates cannot be printed, so that bytes which are no UTF-8 are ignored like other values that are no text.
+        texts = {name: value.decode(errors="surrogateescape") for name, value in found if value is not None}
+        return MappingProxyType(carried_by_request(texts, self._names))
 
     def passed_on(self, record: Record) -> Headers:
         """Return all headers of a record that is passed on unchanged, with its own place as cause if it has a trace."""

@@ -18,6 +18,7 @@ PARENT = f"00-{TRACE}-00f067aa0ba902b7-01"
 
 MODULE = """
 from larder import Decision, EventTopic, OwnerTopic, Row, Service, Wait, DeadLetter
+from larder.types import Attempt
 
 
 class Customer(Row):
@@ -51,11 +52,17 @@ class Send(Row):
     order_id: str
 
 
+class Announced(Row):
+    order_id: str
+    headers: dict[str, str]
+
+
 customers_topic = OwnerTopic("{prefix}.customers", Customer, key="customer_id", owner="crm", partitions=4)
 orders = EventTopic("{prefix}.orders", Order, key="order_id", owner="shop", partitions=4)
 fulfilments = EventTopic("{prefix}.fulfilments", Fulfilment, key="order_id", partitions=4)
 shipments_topic = OwnerTopic("{prefix}.shipments", Shipment, key="order_id", revision="revision", partitions=4)
 packed = EventTopic("{prefix}.packed", Packed, key="parcel_id", partitions=4)
+announced = EventTopic("{prefix}.announced", Announced, key="order_id", partitions=4)
 
 fulfilment = Service("{prefix}-fulfilment", headers=["tenant"])
 customers = fulfilment.table(customers_topic)
@@ -71,6 +78,11 @@ shipments = shipping.table(shipments_topic)
 def pack(fulfilment: Fulfilment, shipment: Shipment | None) -> Decision:
     row = Shipment(order_id=fulfilment.order_id, state="packed")
     return Decision(row, emit=Packed(parcel_id="p-" + fulfilment.order_id, order_id=fulfilment.order_id))
+
+
+@shipping.call(packed.by("order_id"), into=announced)
+async def announce(packed: Packed, attempt: Attempt) -> Announced:
+    return Announced(order_id=packed.order_id, headers=dict(attempt.headers))
 
 
 @shipping.request("POST /shipments/{order_id}/send", state=shipments)
@@ -115,8 +127,12 @@ class Town:
     def trace(self, key: str, *options: str, code: int = 0) -> dict[str, Any]:
         return self.larder("trace", key, *options, code=code)
 
-    def until_packed(self) -> None:
-        self.beside.call(until_count(self.kafka, f"{self.prefix}.packed", 1))
+    def until_announced(self) -> None:
+        """Wait for the last record that an order leads to without a request."""
+        self.beside.call(until_count(self.kafka, f"{self.prefix}.announced", 1))
+
+    def values(self, topic: str) -> list[dict[str, Any]]:
+        return [json.loads(each.value) for each in self.beside.call(read(self.kafka, f"{self.prefix}.{topic}"))]
 
     def headers(self, topic: str) -> list[dict[str, bytes]]:
         return [dict(each.headers) for each in self.beside.call(read(self.kafka, f"{self.prefix}.{topic}"))]
@@ -132,7 +148,7 @@ def _waiting(status: dict[str, Any]) -> int:
 
 
 @pytest.mark.scenario("3.6")
-def test_a_story_goes_on_through_join_decide_and_request_and_a_killed_worker(town: Town) -> None:
+def test_a_story_goes_on_through_join_decide_call_and_request_and_a_killed_worker(town: Town) -> None:
     one, two, shipping = (
         town.worker("fulfilment", "one"),
         town.worker("fulfilment", "two"),
@@ -146,7 +162,7 @@ def test_a_story_goes_on_through_join_decide_and_request_and_a_killed_worker(tow
         with running(two):
             two.until(lambda status: _waiting(status) == 1, what="the waiting order on the new worker")
             town.arrive()
-            town.until_packed()
+            town.until_announced()
             assert shipping.post("/shipments/o1/send", {}, {"traceparent": PARENT, "tenant": "acme"})[0] == 200
             refused, _ = shipping.post("/shipments/o1/send", {}, {"traceparent": PARENT, "larder.cause": "x/0/1"})
             assert refused == 409
@@ -159,8 +175,12 @@ def test_a_story_goes_on_through_join_decide_and_request_and_a_killed_worker(tow
     steps = [(each["topic"].removeprefix(name), each["worker"], each["kind"], each["key"]) for each in story["steps"]]
     assert steps[:2] == [(".orders", None, "record", "o1"), (".fulfilments", "two", "record", "o1")]
     assert sorted(steps[2:4]) == [(".packed", "s", "record", "p-o1"), (".shipments", "s", "record", "o1")]
-    assert steps[4:] == [(".shipments", "s", "record", "o1"), ("-shipping.refusals", "s", "refusal", "o1")]
-    order, fulfilled, *decided, sent, refusal = story["steps"]
+    assert steps[4:] == [
+        (".announced", "s", "record", "o1"),
+        (".shipments", "s", "record", "o1"),
+        ("-shipping.refusals", "s", "refusal", "o1"),
+    ]
+    order, fulfilled, *decided, announced, sent, refusal = story["steps"]
     assert (order["service"], fulfilled["service"], sent["service"]) == (
         "shop",
         f"{name}-fulfilment",
@@ -168,25 +188,28 @@ def test_a_story_goes_on_through_join_decide_and_request_and_a_killed_worker(tow
     )
     assert fulfilled["cause"] == order["id"], "the order itself, not its copy in the internal topic"
     assert {each["cause"] for each in decided} == {fulfilled["id"]}
+    assert announced["cause"] == next(each["id"] for each in decided if each["key"] == "p-o1")
     assert (sent["cause"], refusal["cause"], refusal["note"]) == (None, None, "nothing is packed")
-    assert all(each["latency_ms"] >= 0 for each in [fulfilled, *decided])
+    assert all(each["latency_ms"] >= 0 for each in [fulfilled, *decided, announced])
     assert [each["after_ms"] for each in story["steps"]] == sorted(each["after_ms"] for each in story["steps"])
-    for topic in ("fulfilments", "packed"):
+    for topic in ("fulfilments", "packed", "announced"):
         (found,) = town.headers(topic)
         assert (found["tenant"], found["traceparent"]) == (b"acme", PARENT.encode())
         assert "other" not in found
+    (told,) = town.values("announced")
+    assert told["headers"] == {"traceparent": PARENT, "tenant": "acme"}, "the call gets them"
 
 
 def test_a_story_without_a_trace_has_the_records_of_its_key_only_and_says_so(town: Town) -> None:
     town.arrive()
     with running(town.worker("fulfilment", "one"), town.worker("shipping", "s")):
         town.order("o1", [("tenant", b"acme")])
-        town.until_packed()
+        town.until_announced()
     story = town.trace("o1")
     assert sorted(each["topic"].removeprefix(town.prefix) for each in story["steps"]) == [
-        ".fulfilments", ".orders", ".shipments",
+        ".announced", ".fulfilments", ".orders", ".shipments",
     ]  # fmt: skip
-    assert (story["traces"], [each["cause"] for each in story["steps"]]) == ([], [None] * 3)
+    assert (story["traces"], [each["cause"] for each in story["steps"]]) == ([], [None] * 4)
     assert town.headers("packed")[0].get("tenant") == b"acme"
     ended = larder("trace", "o1", kafka=town.kafka, directory=town.directory, module=town.module)
     assert "no record has a trace (the header traceparent)" in ended.stdout
@@ -207,7 +230,7 @@ def test_a_dead_letter_and_its_replay_are_part_of_the_story(
         assert dead["note"] == f"{prefix}.customers has no row 'ada'"
         town.arrive()
         town.larder("dead-letters", "replay", f"{prefix}-fulfilment", letter.key.decode())
-        town.until_packed()
+        town.until_announced()
     found = {each["topic"].removeprefix(prefix): each for each in town.trace("o1")["steps"]}
     assert found[".fulfilments"]["cause"] == order["id"]
 

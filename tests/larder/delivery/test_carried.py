@@ -44,6 +44,15 @@ def test_a_record_on_its_way_names_the_record_of_the_other_topic() -> None:
     assert carried("s.orders.by-item").of(passed) == [TRACE, ("larder.cause", b"orders/2/7"), MADE]
 
 
+def test_what_is_asked_outside_gets_the_headers_that_go_along_if_they_are_text() -> None:
+    given = record(TRACE, ("tenant", b"a"), ("other", b"b"), ("larder.cause", b"carts/0/1"))
+    assert carried().outside(given) == {"traceparent": TRACE[1].decode(), "tenant": "a"}
+    for value in (None, b"a\r\nHost: evil", b"\xff", b"x" * 4096):
+        assert carried().outside(record(("tenant", value))) == {}
+    assert carried().outside(record(("traceparent", b"no trace"))) == {}
+    assert carried().outside(record()) == {}
+
+
 def test_a_record_that_is_passed_on_keeps_all_its_headers() -> None:
     assert carried().passed_on(record(("larder.revision", b"3"))) == [("larder.revision", b"3")]
 
