@@ -145,6 +145,7 @@ def test_a_thousand_waits_leave_room_for_others_and_vanish_with_their_clients(
     worker = reservations.workers[0]
     assert reserve(worker, item)[0] == 201
     rows, keys = f"/tables/{reservations.name}.stock/rows", _keys_elsewhere(reservations, item, spread)
+    assert (worker.get(f"{rows}/{item}?wait=5") or (0,))[0] == 200, "a committed row is readable a moment later"
     waits = [f"{rows}/{keys[number % spread]}?wait=10" for number in range(1_000)]
     assert beside.call(_crowd(worker.web_port(), waits, f"{rows}/{item}")) == 500
     deadline = time.monotonic() + 5
