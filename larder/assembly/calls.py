@@ -89,7 +89,7 @@ def _new(plan: CallPlan, at: InputContext, events: TopicPartition, outcomes: Top
         at.of(events),
         plan.compiled,
         at.owned(plan.calls),
-        plan.outputs,
+        {each.topic: each for each in plan.outputs},
         plan.outcomes,
         assignment.outside(plan.compiled, plan.outcomes),
         lambda: delivery.position(outcomes) >= end,

@@ -17,6 +17,9 @@ BATCH_RECORDS = (1, 2, 5, 10, 25, 50, 100, 250, 500, 1000)
 COMMIT_SECONDS = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0)
 """Bounds for the duration of a commit: a few milliseconds, and at most twice `delivery.ANSWER_SECONDS`."""
 
+CALL_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
+"""Bounds for the duration of a call: from a service nearby to a slow provider."""
+
 
 class Histogram:
     """How many values were at most each of `bounds`, and how many were above the last one. Has their sum too."""

@@ -33,7 +33,7 @@ def described_whole(letter: Letter, settlement: Settlement | None) -> dict[str, 
         **described(letter),
         "service": letter.service,
         "timestamp": letter.timestamp,
-        **_value(letter.value),
+        **described_value(letter.value),
         "left_out": letter.left_out,
         "headers": [{"name": name, "value": text_of(value)} for name, value in letter.headers],
         "settled": None if settlement is None else settled(settlement),
@@ -53,7 +53,7 @@ def moment(timestamp: int) -> str:
         return str(timestamp)  # the time of a record can be any 64 bits
 
 
-def _value(value: bytes | None) -> dict[str, Any]:
+def described_value(value: bytes | None) -> dict[str, Any]:
     """Return a value and its format: `json`, or `text`, in which bytes that are not UTF-8 are escaped."""
     if value is None:
         return {"value": None, "shown_as": None}

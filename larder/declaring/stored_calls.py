@@ -72,9 +72,9 @@ class StoredCall(Row):
 
 
 class ResultEvent(msgspec.Struct, frozen=True):
-    """An event that a call resulted in: the position of its topic in `into`, its key and its value."""
+    """An event that a call resulted in: the name of its topic in `into`, its key and its value."""
 
-    into: int
+    into: str
     key: bytes
     value: bytes
 

@@ -11,6 +11,9 @@ from typing import Any, NamedTuple, TypeAlias
 
 from larder.assembly.uneven import WHILE_SCALED
 from larder.declaring.growth import UNDER_WAY
+from larder.declaring.plurals import counted, plural
+from larder.observability.outcomes import CALL
+from larder.operators.calls.breaker import BreakerState
 from larder.worker.activity import ENDING, SCALING
 
 Report = Mapping[str, Any]
@@ -69,12 +72,54 @@ class RejectedRows(NamedTuple):
     severity: Severity = Severity.WARNING
 
 
-Condition: TypeAlias = NotRunning | BeingScaled | Shortage | HeldBack | Diverging | RejectedRows
+class OpenBreaker(NamedTuple):
+    """What a call calls is down: the worker makes no calls but one from time to time, as a trial."""
+
+    call: str
+    waiting: int
+    severity: Severity = Severity.WARNING
+
+    @property
+    def why(self) -> str:
+        """It in a sentence."""
+        return f"what it calls is down: one call from time to time is tried, and {self.waiting:,} wait"
+
+
+class HangingCalls(NamedTuple):
+    """Calls that do not end though their time is over; each keeps its place among those that may run at once."""
+
+    call: str
+    hanging: int
+    severity: Severity = Severity.WARNING
+
+    @property
+    def why(self) -> str:
+        """It in a sentence."""
+        return f"{counted(self.hanging, 'function')} not ended though the time is over"
+
+
+class FullCalls(NamedTuple):
+    """Partitions in which as many calls wait as the declaration allows, so that their events wait."""
+
+    call: str
+    partitions: tuple[int, ...]
+    severity: Severity = Severity.WARNING
+
+    @property
+    def why(self) -> str:
+        """It in a sentence."""
+        where = f"{plural(len(self.partitions), 'partition')} {', '.join(map(str, self.partitions))}"
+        return f"as many calls as at_most allows wait in {where}"
+
+
+CallCondition: TypeAlias = OpenBreaker | HangingCalls | FullCalls
+Condition: TypeAlias = NotRunning | BeingScaled | Shortage | HeldBack | Diverging | RejectedRows | CallCondition
 
 
 def conditions(status: Report) -> Iterator[Condition]:
-    """Judge a worker and its tables by its answer to `GET /services`."""
+    """Judge a worker, its calls and its tables by its answer to `GET /services`."""
     yield from worker_conditions(status)
+    yield from call_conditions(status)
     for table in status.get("tables", ()):
         yield from table_conditions(table)
 
@@ -88,6 +133,23 @@ def worker_conditions(status: Report) -> Iterator[NotRunning | BeingScaled | Sho
         yield NotRunning(Severity.ERROR if phase in ENDING else Severity.WARNING, phase)
     yield from map(Shortage, status.get("warnings", ()))
     yield from (HeldBack(each) for each in status.get("held_back", ()) if WHILE_SCALED not in each)
+
+
+def call_conditions(status: Report) -> Iterator[CallCondition]:
+    """Judge its calls. None of this is a reason to restart it: no restart makes the other side answer."""
+    for each in status.get("operators", ()):
+        if each["kind"] == CALL:
+            yield from _call(each)
+
+
+def _call(call: Report) -> Iterator[CallCondition]:
+    name = call["name"]
+    if call["breaker"]["state"] != BreakerState.CLOSED:
+        yield OpenBreaker(name, call["waiting"])
+    if call["hanging"]:
+        yield HangingCalls(name, call["hanging"])
+    if call["full"]:
+        yield FullCalls(name, tuple(call["full"]))
 
 
 def table_conditions(table: Report) -> Iterator[Diverging | RejectedRows]:

@@ -16,18 +16,21 @@ from typing import TYPE_CHECKING, Any
 from prometheus_client import ProcessCollector, generate_latest
 
 from larder.observability import health, joins
+from larder.observability.conditions import call_conditions
 from larder.observability.metrics.families import Families
 from larder.observability.metrics.reading import read_requests, read_worker
 from larder.observability.metrics.requests import Requests
+from larder.observability.outcomes import CALL
 from larder.observability.rates import Rates, counted
 from larder.observability.topology import topology
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+    from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 
     from prometheus_client.core import Metric as Family
 
     from larder.store import Memory
+    from larder.worker.call_status import CallStatus
     from larder.worker.runner import ServiceRunner
 
 log = logging.getLogger("larder")
@@ -117,8 +120,14 @@ class Observed:
             "worker": self._runner.runtime.options.worker,
             "phase": self._runner.phase,
             "reasons": verdict.reasons,
-            "besides": [*verdict.besides, *self._besides],
+            "besides": [*verdict.besides, *self._besides, *_besides(self._runner.calls())],
         }
+
+
+def _besides(calls: Mapping[str, CallStatus]) -> Iterator[dict[str, Any]]:
+    """Yield what is worth knowing of its calls."""
+    operators = [{"kind": CALL, "name": name, **each.as_dict()} for name, each in calls.items()]
+    return ({"call": each.call, "why": each.why} for each in call_conditions({"operators": operators}))
 
 
 @asynccontextmanager

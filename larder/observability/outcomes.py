@@ -9,6 +9,7 @@ from larder.declaring.operators import LISTS
 
 JOIN: Final = "join"
 REQUEST: Final = "request"
+CALL: Final = "call"
 
 _KINDS: Final = {"joins": JOIN, "decides": "decide", "reactions": "reaction", "agents": "agent"}
 """The kind of the operators in each list, in one word; entries of other lists name their own."""

@@ -131,6 +131,7 @@ def _made_environment() -> Environment:
         row_address=wording.row_address,
         table_address=wording.table_address,
         letter_address=wording.letter_address,
+        call_address=wording.call_address,
         web_address=wording.web_address,
     )
     return made

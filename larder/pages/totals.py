@@ -7,10 +7,13 @@ from itertools import chain
 from typing import Any
 
 from larder.observability import growths
-from larder.observability.outcomes import JOIN, REQUEST, outcomes
+from larder.observability.outcomes import CALL, JOIN, REQUEST, outcomes
 from larder.observability.sums import summed
+from larder.operators.calls.breaker import BreakerState
 
 Data = Mapping[str, Any]
+
+CLOSED = BreakerState.CLOSED.value
 
 LEAST = 1_000
 """The share of dead letters is computed from at least this many records of an input, if it has as many."""
@@ -36,9 +39,28 @@ def requests(services: Data) -> list[Data]:
     return [each for each in _operators(services) if each["kind"] == REQUEST]
 
 
+def calls(services: Data) -> list[Data]:
+    """Return the calls with the counts of all workers; `breakers` are those that are not closed, by worker."""
+    return [{**each, **_over_workers(services, each["name"])} for each in _operators(services) if each["kind"] == CALL]
+
+
+def _over_workers(services: Data, call: str) -> dict[str, Any]:
+    said = [
+        (status["worker"], each)
+        for status in statuses(services)
+        for each in outcomes(status)
+        if (each["kind"], each["name"]) == (CALL, call)
+    ]
+    return {
+        "oldest": min((each["oldest"] for _, each in said if each["oldest"] is not None), default=None),
+        "full": sorted({partition for _, each in said for partition in each["full"]}),
+        "breakers": {worker: each["breaker"]["state"] for worker, each in said if each["breaker"]["state"] != CLOSED},
+    }
+
+
 def others(services: Data) -> list[Data]:
     """Return all other operators, each with its kind, its name, and the counts of all workers."""
-    return [each for each in _operators(services) if each["kind"] not in {JOIN, REQUEST}]
+    return [each for each in _operators(services) if each["kind"] not in {CALL, JOIN, REQUEST}]
 
 
 def _operators(services: Data) -> list[dict[str, Any]]:

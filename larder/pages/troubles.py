@@ -12,6 +12,7 @@ from typing import Any
 from larder.declaring.plurals import counted
 from larder.observability.conditions import HeldBack, NotRunning, Severity, Shortage, worker_conditions
 from larder.pages import totals
+from larder.pages.call_troubles import call_troubles
 from larder.pages.letter_troubles import letter_troubles
 from larder.pages.partitions import unserved
 from larder.pages.scaling import is_paused, scaling_troubles
@@ -38,6 +39,7 @@ def troubles(services: Data) -> list[Trouble]:
         *_held_back(services),
         *scaling_troubles(services),
         *table_troubles(services),
+        *call_troubles(services),
         # While the service is being scaled, its inputs wait on purpose.
         *(() if is_paused(services) else _inputs(totals.inputs(services))),
         *(each for join in totals.joins(services) for each in _join(join)),

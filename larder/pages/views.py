@@ -22,6 +22,7 @@ from larder.pages.scaling import scaling
 from larder.pages.timeline import bars
 from larder.pages.troubles import troubles
 from larder.pages.values import indented, shown, top
+from larder.queries.stored_calls import CallState
 from larder.tracing.story import notes
 
 Data = Mapping[str, Any]
@@ -41,6 +42,7 @@ def overview(data: Data, _: bytes) -> dict[str, Any]:
         "processed": sum(status["processed"] for status in totals.statuses(data)),
         "joins": totals.joins(data),
         "requests": [{**each, "command": _sending(each)} for each in totals.requests(data)],
+        "calls": totals.calls(data),
         "others": totals.others(data),
         "inputs": by_topic(inputs),
         "input_count": len(inputs),
@@ -99,6 +101,26 @@ def dead_letter(data: Data, text: bytes) -> dict[str, Any]:
     }
 
 
+def calls(data: Data, _: bytes) -> dict[str, Any]:
+    """Return the states to choose from, and the commands for calls of the list."""
+    return {"states": [each.value for each in CallState], **_deciding(data, "--all", "ID")}
+
+
+def call(data: Data, text: bytes) -> dict[str, Any]:
+    """Return the event and its headers as text, and the commands that decide about the call."""
+    stored = shlex.quote(data["id"])
+    return {
+        "value": _value(data, text),
+        "headers": [(each["name"], each["value"]) for each in data["headers"]],
+        **_deciding(data, stored, stored),
+    }
+
+
+def _deciding(data: Data, retried: str, skipped: str) -> dict[str, str]:
+    names = f"{shlex.quote(data['service'])} {shlex.quote(data['call'])}"
+    return {"retry": f"larder calls retry {names} {retried}", "skip": f"larder calls skip {names} {skipped}"}
+
+
 def rows(data: Data, _: bytes) -> dict[str, Any]:
     """Return the rows with the fields that have columns."""
     return {"listing": listing(data)}
@@ -147,6 +169,8 @@ VIEWS: Final[Mapping[str, View]] = {
     "dead-letters": plain,
     "dead-letter": dead_letter,
     "refusals": plain,
+    "calls": calls,
+    "call": call,
     "topology": topology,
     "trace": trace,
     "error": plain,

@@ -139,6 +139,11 @@ def letter_address(letter: str) -> str:
     return f"/dead-letters/{quote(letter)}"
 
 
+def call_address(call: str, stored: str = "") -> str:
+    """Return the address of the calls of one declaration, or of one of them, by its id topic/partition/offset."""
+    return f"/calls/{quote(call, safe='')}" + (f"/{quote(stored)}" if stored else "")
+
+
 def web_address(web: str | None) -> str | None:
     """Return the address of another worker as a link; None if it is not a web address."""
     if not web:

@@ -79,8 +79,8 @@ def _unwritable(directory: Path, error: BaseException | None) -> UnavailableErro
 def _uncertain(service: Service, guarantee: str) -> Problem:
     return Problem(
         f"service {service.name}",
-        'a table of its own (decide, fold, rekeyed rows) requires guarantee = "exactly_once": an event that is read'
-        " twice would be decided on twice",
+        'a table of its own (decide, fold, call, rekeyed rows) requires guarantee = "exactly_once": an event that is'
+        " read twice would be decided on twice",
         f'"{guarantee}"',
         "remove the setting, or move what needs it to another service",
     )
@@ -112,6 +112,7 @@ async def _work(service: Service, settings: Settings, options: Options) -> None:
         desk=runner.runtime.requests,
         carried=carried_names(service),
         services=lambda: list(declared_services(settings.modules).values()),
+        calls=lambda: runner.runtime.service.calls,
     )
     observed = Observed(runner, memory, now, stall=settings.stall_s, warnings=warnings)
     web = make_app(sources, observed)

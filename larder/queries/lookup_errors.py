@@ -50,6 +50,12 @@ class NoSuchTableError(LookupFailedError):
     kind = "no-such-table"
 
 
+class NoSuchCallError(LookupFailedError):
+    """The service declares no call of that name, or no call with that id waits."""
+
+    kind = "no-such-call"
+
+
 class NotSureError(LookupFailedError):
     """No row is here, but this worker does not know yet whether there is one."""
 

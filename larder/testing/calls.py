@@ -142,9 +142,9 @@ class MemoryCall(MemoryStep):
             self._run.dead_letter(self._topic, record, given_up.reason)
 
     def _publish(self, call: StoredCall, events: list[ResultEvent]) -> None:
-        carried = self._carried.of(call.event)
+        carried, topics = self._carried.of(call.event), {topic.name: topic for topic in self._declared.into}
         for each in events:
-            self._run.publish(self._declared.into[each.into], each.key, each.value, call.timestamp, carried)
+            self._run.publish(topics[each.into], each.key, each.value, call.timestamp, carried)
 
 
 def _made(call: Call, event: Any, attempt: Attempt) -> tuple[Any, BaseException | None]:

@@ -17,6 +17,7 @@ from larder.web.limits import UNTIMED, bounded
 from larder.web.peers.client import HOPPING, Hopping
 from larder.web.peers.row_waits import ROW_WAITS, RowWaits
 from larder.web.routes import (
+    calls,
     changes,
     dead_letters,
     observability,
@@ -49,7 +50,7 @@ def make_app(sources: Sources, seen: Observed | None = None) -> web.Application:
     app[HOPPING] = Hopping()
     app[ROW_WAITS] = RowWaits(sources, app[HOPPING])
     app[UNTIMED] = frozenset([*changes.UNTIMED, *rows.UNTIMED])
-    for module in (rows, changes, tables, services, dead_letters, refusals, trace, openapi, pages):
+    for module in (rows, changes, tables, services, dead_letters, refusals, calls, trace, openapi, pages):
         for path, handler in module.ADDRESSES:
             app.router.add_get(path, handler)
     for module in (changes, letter_lists, pages, requests, trace, unsettled):

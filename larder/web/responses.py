@@ -40,6 +40,7 @@ KINDS = {
     "unreadable-state": FailureKind("The row of the key cannot be read", 503),
     "no-such-table": FailureKind("This service has no such table", 404),
     "no-such-letter": FailureKind("There is no such dead letter", 404),
+    "no-such-call": FailureKind("There is no such call", 404),
     "unavailable": FailureKind("The broker does not answer", 503),
     "no-such-address": FailureKind("There is no such address", 404),
     "mistake": FailureKind("The request is invalid", 400),

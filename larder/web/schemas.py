@@ -94,6 +94,23 @@ _STEP = thing(
     }
 )
 
+_CALL = thing(
+    {
+        "id": TEXT,
+        "state": {"enum": ["waiting", "running", "retrying"]},
+        "event": TEXT,
+        "event_key": TEXT,
+        "place": TEXT,
+        "key": TEXT,
+        "since": NUMBER,
+        "attempt": WHOLE,
+        "failures": WHOLE,
+        "due": NUMBER,
+        "begun": or_null(thing({"worker": TEXT, "at": NUMBER})),
+        "cause": or_null(TEXT),
+    }
+)
+
 SCHEMAS: dict[str, Any] = {
     "Story": thing(
         {
@@ -264,6 +281,19 @@ SCHEMAS: dict[str, Any] = {
             "shown_as": or_null(TEXT),
             "headers": things(thing({"name": TEXT, "value": or_null(TEXT)})),
             "settled": or_null({"type": "object"}),
+        }
+    ),
+    "Calls": thing(
+        {"call": TEXT, "service": TEXT, "table": TEXT, "outcomes": TEXT, "calls": things(_CALL), "next": or_null(TEXT)}
+    ),
+    "Call": thing(
+        {
+            **_CALL["properties"],
+            "call": TEXT,
+            "service": TEXT,
+            "value": ANY,
+            "shown_as": or_null(TEXT),
+            "headers": things(thing({"name": TEXT, "value": or_null(TEXT)})),
         }
     ),
     "Joins": thing(

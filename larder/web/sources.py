@@ -17,6 +17,7 @@ from larder.web.scan_slots import HOPPED_SCANS, ScanSlots
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
 
+    from larder.declaring.calls import Call
     from larder.declaring.predicates import Predicate
     from larder.declaring.requests import Request
     from larder.declaring.service import Service
@@ -49,6 +50,7 @@ class Sources:
     predicates what clients may wait for.
     carried    the names of the headers of requests that go along.
     services   returns the services that the loaded modules declare.
+    calls      returns the calls of the service as it runs now.
     """
 
     status: Callable[[], dict[str, Any]]
@@ -68,6 +70,7 @@ class Sources:
     predicates: Sequence[Predicate] = ()
     carried: Collection[str] = (TRACEPARENT,)
     services: Callable[[], Sequence[Service]] = tuple
+    calls: Callable[[], Sequence[Call]] = tuple
     slots: ScanSlots = field(default_factory=ScanSlots)
     hopped_slots: ScanSlots = field(default_factory=lambda: ScanSlots(HOPPED_SCANS))
 

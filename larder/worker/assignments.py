@@ -23,6 +23,7 @@ from larder.kafka.clients import end_transaction
 from larder.local_tables.horizon import LogRange
 from larder.local_tables.standbys import Standbys
 from larder.local_tables.table import LocalTable
+from larder.operators.calls.calls import PartitionCalls
 from larder.operators.copying import Cursor
 from larder.operators.joins.waiting import Waiting
 from larder.operators.reactions import Begun
@@ -38,9 +39,9 @@ log = logging.getLogger("larder")
 class Assignments:
     """The current assignment of a worker.
 
-    `waiting` holds the joins whose records wait for rows, by input partition. `stored` holds the positions of the
-    stores of co-partitioned tables. `held_back` holds the inputs that are not processed because a topic has the wrong
-    number of partitions.
+    `waiting` holds the joins whose records wait for rows, by input partition. `calls` holds the calls, by name and by
+    the partitions of their events and outcomes. `stored` holds the positions of the stores of co-partitioned tables.
+    `held_back` holds the inputs that are not processed because a topic has the wrong number of partitions.
     """
 
     def __init__(
@@ -52,6 +53,7 @@ class Assignments:
         self.copied: dict[TopicPartition, Cursor] = {}
         """Where each partition begins to be copied into the next generation of the service."""
         self.waiting: Mapping[TopicPartition, list[Waiting]] = {}
+        self.calls: Mapping[tuple[str, TopicPartition], PartitionCalls] = {}
         self.stored: Mapping[TopicPartition, int] = {}
         self.held_back: Mapping[TopicPartition, Problem] = {}
         self._runtime = runtime
@@ -99,7 +101,7 @@ class Assignments:
         )  # fmt: skip
         assembly = Assembly(assignment)
         lanes = assembly.lanes()
-        self.waiting = assignment.waiting
+        self.waiting, self.calls = assignment.waiting, assignment.calls
         self._log_held_back(assigned, assembly.held_back)
         await self._processing.replace(lanes, assembly.chores)
         self._runtime.requests.open(assembly.requests, self._processing.wake)
@@ -217,7 +219,7 @@ class Assignments:
 
         Take no more requests either.
         """
-        self.waiting = {}
+        self.waiting, self.calls = {}, {}
         self._runtime.requests.close()
         for table in self._tables.values():
             table.changes.forget_listeners()

@@ -30,6 +30,7 @@ from larder.operators.reactions import GlobalReacting
 from larder.operators.user_agents import abandonable, run_agent
 from larder.store.storage.memory import Memory
 from larder.worker.activity import SCALING, Activity
+from larder.worker.call_status import CallStatus, call_statuses
 from larder.worker.growth_log import GrowthLog, GrowthRecords
 from larder.worker.membership import Membership
 from larder.worker.options import Options
@@ -87,6 +88,10 @@ class ServiceRunner:
         """Return how many records wait, by join and input partition."""
         return waiting(self.membership)
 
+    def calls(self) -> dict[str, CallStatus]:
+        """Return the status of each call of the service, by name."""
+        return call_statuses(self.runtime, self.membership)
+
     def vitals(self) -> Vitals:
         """Return the position of each partition, and why one may not move."""
         return self._vitals(self._waiting_behind.problems)
@@ -126,6 +131,9 @@ class ServiceRunner:
         finally:
             stopping.cancel()
             self._activity.end()
+            if self.membership is not None:
+                # Its status is still asked for, and must not look into closed tables.
+                self.membership.assignments.stop_releasing()
             close(self.runtime)
 
     async def _run(self) -> None:

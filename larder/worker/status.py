@@ -7,12 +7,14 @@ from typing import Any
 
 from larder.counters.counts import Counts
 from larder.counters.letter_counts import letter_counts
+from larder.declaring.calls import Call
 from larder.declaring.operators import LISTS
 from larder.declaring.problems import Problem
 from larder.local_tables.kept_rows import unreadable_rows
 from larder.local_tables.table import LocalTable
 from larder.store.partition_state import State
 from larder.store.reading.progress import Progress, progress, progress_of
+from larder.worker.call_status import CallStatus, call_statuses
 from larder.worker.growth_status import copy_offsets, growth_status
 from larder.worker.membership import Membership
 from larder.worker.runtime import Runtime
@@ -28,7 +30,7 @@ def status(runtime: Runtime, phase: str, membership: Membership | None) -> dict[
         "worker": runtime.options.worker,
         "phase": phase,
         "processed": 0 if membership is None else membership.processing.processed,
-        **outcome_lists(counts, waiting(membership)),
+        **outcome_lists(counts, waiting(membership), call_statuses(runtime, membership)),
         "dead_letters": letter_counts(counts.causes.counts(), taken),
         "inputs": [] if membership is None else list(_inputs(membership)),
         "held_back": sorted({*held_back, *map(str, _row_problems(tables))}),
@@ -38,13 +40,17 @@ def status(runtime: Runtime, phase: str, membership: Membership | None) -> dict[
     }
 
 
-def outcome_lists(counts: Counts, waits: Mapping[tuple[str, int], int]) -> dict[str, Any]:
+def outcome_lists(
+    counts: Counts, waits: Mapping[tuple[str, int], int], calls: Mapping[str, CallStatus]
+) -> dict[str, Any]:
     """Return the outcomes of the records that each operator took, in one list for each kind of operator."""
     found: dict[str, list[dict[str, Any]]] = {name: [] for name in LISTS}
     for operator, counted in counts.operators:
         entry = {**operator.summary(), "counts": counted.as_dict()}
         if operator.lets_wait:
             entry["waiting"] = sum(count for (name, _), count in waits.items() if name == operator.name)
+        if isinstance(operator, Call):
+            entry |= calls[operator.name].as_dict()
         found[operator.listed_as].append(entry)
     return {**found, "rekeyings": [{"name": name, "dropped": each.dropped} for name, each in counts.rekeyings.items()]}
 

@@ -104,7 +104,7 @@ def _failing(membership: Membership, now: float) -> str | None:
 
 
 def _inputs(membership: Membership, tables: Mapping[str, LocalTable], failing: str | None) -> Iterator[Standing]:
-    held = set(membership.processing.held_back())
+    held, full = set(membership.processing.held_back()), _full(membership)
     for tp in membership.processing.assigned:
         if tp.topic in membership.plan.inputs:
             excuse = failing
@@ -112,8 +112,16 @@ def _inputs(membership: Membership, tables: Mapping[str, LocalTable], failing: s
                 excuse = f"held back: {problem}"
             elif tp in held:
                 excuse = _unreadable(tp, membership, tables) or _lost(tp, membership, tables) or _held_back(tp, tables)
+            elif tp in full:
+                excuse = f"as many calls of {full[tp]} wait as at_most allows"
             position, end = membership.inputs.positions.get(tp, 0), membership.inputs.ends.get(tp)
             yield Standing(PartitionUse("input", *tp), position, end, excuse, membership.inputs.highs.get(tp, 0))
+
+
+def _full(membership: Membership) -> dict[TopicPartition, str]:
+    """Return the partitions whose events wait until fewer calls do, with the name of the call."""
+    calls = membership.assignments.calls
+    return {each.events: name for (name, _), each in calls.items() if each.at_most()}
 
 
 def _unreadable(tp: TopicPartition, membership: Membership, tables: Mapping[str, LocalTable]) -> str | None:

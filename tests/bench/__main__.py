@@ -24,6 +24,7 @@ from larder.config.settings import load_settings
 from larder.local_broker import LocalBroker
 from tests.bench import (
     asking,
+    calling,
     deciding,
     failover,
     freshness,
@@ -60,6 +61,7 @@ PARTS: dict[str, Callable[[Bench, Report], Awaitable[None]]] = {
     "http": asking.measure,
     "transactions": transactions.measure,
     "requests": requesting.measure,
+    "calls": calling.measure,
     "failover": failover.measure,
     "growth": scaling.measure,
     "freshness": freshness.measure,
@@ -150,7 +152,7 @@ async def _load(bench: Bench, areas: tuple[str, ...]) -> None:
         await loading.create_topics(brokers, [rows], compacted=True)
         await loading.load_customers(brokers, rows, plan.restored)
         bench.say(f"{plan.restored:,} rows to restore are ready")
-    if {"join", "decide", "freshness", "http"}.intersection(areas):
+    if {"join", "decide", "freshness", "http", "calls"}.intersection(areas):
         customers, orders, by_customer = map(bench.topic, ("customers", "orders", "orders-by-customer"))
         await loading.create_topics(brokers, [customers], compacted=True)
         await loading.create_topics(brokers, [orders, by_customer])

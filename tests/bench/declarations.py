@@ -3,10 +3,12 @@
 `BENCH_RUN` is the prefix of this run's topics. `BENCH_ATTEMPT` is the name of this attempt, which starts from nothing.
 """
 
+import asyncio
 import os
 from datetime import datetime
 
 from larder import DeadLetter, Decision, EventTopic, OwnerTopic, Row, Service, Wait
+from larder.types import Attempt
 
 RUN = os.environ.get("BENCH_RUN", "bench")
 ATTEMPT = os.environ.get("BENCH_ATTEMPT", "attempt")
@@ -117,6 +119,21 @@ asked = requesting.table(
 requesting.request("POST /orders", state=asked, into=EventTopic(f"{ATTEMPT}.asked-spent", Spent, key="customer_id"))(
     spend
 )
+
+# A join beside calls of which none ever ends in time.
+calling = Service(f"{ATTEMPT}.calling")
+calling.join(
+    EventTopic(f"{RUN}.orders-by-customer", Order, key="customer_id"),
+    calling.table(_rows("customers")).on("customer_id"),
+    into=EventTopic(f"{ATTEMPT}.enriched-beside", EnrichedOrder, key="customer_id"),
+)
+
+
+@calling.call(EventTopic(f"{ATTEMPT}.to-call", Order, key="customer_id"), timeout=1.0)
+async def hang(_: Order, __: Attempt) -> None:
+    """Wait for another side that does not answer."""
+    await asyncio.sleep(3600)
+
 
 # A join and a decide that are scaled: each has the partitions of its source at first.
 GROWING = os.environ.get("BENCH_ROWS", "rows")

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from tests.bench.job import Guarantee, Job
     from tests.bench.process import Process
 
-Service = Literal["global", "copartitioned", "failover", "restore", "decide", "shared", "growing", "requests"]
+Service = Literal[
+    "global", "copartitioned", "failover", "restore", "decide", "shared", "growing", "requests", "calling"
+]
 
 START_SECONDS = 60.0
 STEP_SECONDS = 0.02

@@ -101,6 +101,12 @@ KEYS = (
     Key("transactions.p99_ms", "their latency", at_most=10.0),
     Key("requests.p99_ms", "a request alone, decided and committed", at_most=50.0),
     Key("requests.per_s", "requests of 96 clients at three workers"),
+    Key(
+        "calls.ingestion_kept",
+        "join while the other side of all calls hangs, against without calls",
+        ("calls.ingestion_hanging_per_s", "calls.ingestion_alone_per_s"),
+        0.95,
+    ),
     Key("failover.standby_s", "kill -9 until all partitions are processed, with a standby", at_most=3.0),
     Key("failover.plain_s", "the same without one", at_most=10.0),
     Key("growth.pause_s", "no results of a partition while a service is scaled", at_most=10.0),

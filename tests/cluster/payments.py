@@ -67,11 +67,7 @@ async def ask(order: Order, attempt: Attempt) -> None:
                 raise ValueError(f"the provider refused: {answer.status}")
 
 
-@service.call(
-    orders.by("customer"), into=[paid, not_paid], key=lambda order: order.order_id, otherwise=gave_up,
-    timeout={timeout}, outages=[aiohttp.ClientConnectionError],
-    retry=Retry(first=0.2, most=1.0, within=60.0, attempts=3),
-)
+@service.call(orders.by("customer"), into=[paid, not_paid], {options})
 async def charge(order: Order, attempt: Attempt) -> Paid:
     if order.customer.endswith("-exits"):
         os._exit(1)
@@ -84,15 +80,25 @@ async def charge(order: Order, attempt: Attempt) -> Paid:
     return Paid(order_id=order.order_id, amount=order.amount, attempt=attempt.number)
 """
 
+OPTIONS = """
+    key=lambda order: order.order_id, otherwise=gave_up,
+    timeout={timeout}, outages=[aiohttp.ClientConnectionError],
+    retry=Retry(first=0.2, most=1.0, within=60.0, attempts=3),
+"""
+
 
 class Provider:
-    """An HTTP server that charges by key. `down`: it answers 503. `slow`: seconds before it answers."""
+    """An HTTP server that charges by key.
+
+    `down`: it answers 503. `slow`: seconds before it answers. `refuses`: whether it refuses negative amounts.
+    """
 
     def __init__(self) -> None:
         self.requests: Counter[str] = Counter()
         self.charges: dict[str, int] = {}
         self.down = False
         self.slow = 0.0
+        self.refuses = True
         self._lock = threading.Lock()
         provider = self
 
@@ -124,7 +130,7 @@ class Provider:
             self.requests[key] += 1
             if self.down:
                 return 503
-            if body["amount"] < 0:
+            if self.refuses and body["amount"] < 0:
                 return 422
             self.charges[key] = body["amount"]
         self._waiting.wait(self.slow)
@@ -140,14 +146,17 @@ class Provider:
 class Payments:
     """Workers of the service; `name` is that of the service, and the prefix of its topics."""
 
-    def __init__(self, kafka: str, directory: Path, name: str, provider: Provider, timeout: float) -> None:
+    def __init__(
+        self, kafka: str, directory: Path, name: str, provider: Provider, workers: int, options: str, timeout: float
+    ) -> None:
         self.kafka = kafka
         self.directory = directory
         self.name = name
         self.provider = provider
         module = MODULE.replace("{prefix}", name).replace("{provider}", provider.address)
-        module = module.replace("{timeout}", str(timeout))
-        self.workers = [Worker(kafka, directory, module, name, worker) for worker in ("one", "two", "three")]
+        module = module.replace("{options}", options).replace("{timeout}", str(timeout))
+        names = ("one", "two", "three")[:workers]
+        self.workers = [Worker(kafka, directory, module, name, worker) for worker in names]
 
     def scale(self, partitions: int) -> None:
         """Run `larder scale` to its end."""
@@ -200,13 +209,14 @@ class Customers:
 
 @contextmanager
 def paying(
-    kafka: str, directory: Path, name: str, *, timeout: float = 10.0, ends_well: bool = True
-) -> Iterator[Payments]:
-    """Run the provider and the workers during the block; an attempt may take `timeout` seconds."""
+    kafka: str, directory: Path, name: str, *,
+    workers: int = 3, options: str = OPTIONS, timeout: float = 10.0, ends_well: bool = True,
+) -> Iterator[Payments]:  # fmt: skip
+    """Run the provider and the workers during the block; `options` are those of the call, with its `timeout`."""
     provider = Provider()
     try:
         asyncio.run(create(kafka, {f"{name}.orders": 4}))
-        found = Payments(kafka, directory, name, provider, timeout)
+        found = Payments(kafka, directory, name, provider, workers, options, timeout)
         with running(*found.workers):
             for worker in found.workers:
                 worker.until_caught_up()

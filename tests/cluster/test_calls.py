@@ -32,6 +32,7 @@ def test_each_order_is_charged_once_and_its_result_published_once(customers: Cus
     assert {customers.provider.requests[each] for each in ids} == {1}
 
 
+@pytest.mark.scenario("1.11")
 def test_orders_wait_while_the_provider_is_down_and_are_charged_once_afterwards(customers: Customers) -> None:
     provider = customers.provider
     provider.down = True

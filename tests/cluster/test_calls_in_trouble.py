@@ -59,6 +59,7 @@ def made_again(customers: Customers, ids: list[str]) -> list[str]:
     return [each for each in ids if customers.provider.requests[each] > 1]
 
 
+@pytest.mark.scenario("1.11")
 @pytest.mark.timeout(240)
 def test_no_call_is_made_twice_while_workers_restart_one_after_the_other(
     payments: Payments, customers: Customers

@@ -80,10 +80,22 @@ shop = Service("shop")
 orders = shop.table(OwnerTopic("shop.placed-orders", Order, key="order_id", owner="shop"))
 """
 
+_CALLS: Final = """
+from larder.types import Attempt
+
+class Paid(Row):
+    order_id: str
+    receipt: str
+
+paid = EventTopic("shop.paid", Paid, key="order_id")
+payments = Service("payments")
+"""
+
 OF_PAGES: Final = {
     "docs/reference/topics-and-rows.md": _SHOP,
     "docs/how-to/choose-partitions.md": _SHOP,
     "docs/reference/joins.md": _SHOP + _JOINS,
     "docs/reference/decides.md": _SHOP + _DECIDES,
     "docs/reference/requests.md": _SHOP + _REQUESTS,
+    "docs/reference/calls.md": _SHOP + _CALLS,
 }

@@ -8,7 +8,7 @@ from larder import DeadLetter, Decision, EventTopic, OwnerTopic, Row, Service, W
 from larder.declaring.facts import TopicFacts
 from larder.declaring.generations import completed, placed
 from larder.declaring.topology import topics_of
-from larder.types import WakeUp
+from larder.types import Attempt, WakeUp
 from tests.support.documents import page, table
 
 
@@ -50,6 +50,11 @@ desk.join(addresses.by("customer_id"), desk.table(customers), into=labels, missi
 @desk.decide(calls.by("customer_id"), state=desk.table(callers))
 def call(event: Call | WakeUp, caller: Caller | None) -> Decision | None:
     return None if isinstance(event, WakeUp) or caller else Decision(rows=Caller(customer_id=event.customer_id))
+
+
+@desk.call(calls.by("customer_id"))
+async def dial(event: Call, attempt: Attempt) -> None:
+    """Call nobody."""
 
 
 def test_the_internal_topics_are_those_of_the_program() -> None:

@@ -12,6 +12,7 @@ import msgspec
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic, RecordsToDelete
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from aiokafka.errors import PolicyViolationError
 from aiokafka.protocol.admin import DeleteGroupsRequest
 from aiokafka.structs import ConsumerRecord
 
@@ -75,7 +76,7 @@ async def cut(kafka: str, topic: str, before: int, config: Mapping[str, str]) ->
     """
     await configure(kafka, topic, {**config, "cleanup.policy": "delete"})
     async with admin(kafka) as client:
-        await client.delete_records({TopicPartition(topic, 0): RecordsToDelete(before)})
+        await until(lambda: _deleted(client, topic, before), 15, f"the new policy of {topic}, which allows deletion")
     await configure(kafka, topic, config)
 
 
@@ -253,6 +254,15 @@ async def until_count(
         return found if len({row[by] for row in found} if by else found) >= count else None
 
     return await until(enough, timeout, f"{count} records in {topic}") or []
+
+
+async def _deleted(client: AIOKafkaAdminClient, topic: str, before: int) -> bool:
+    """Delete records; return False while the broker still applies the policy of before."""
+    try:
+        await client.delete_records({TopicPartition(topic, 0): RecordsToDelete(before)})
+    except PolicyViolationError:
+        return False
+    return True
 
 
 async def _knows_controller(client: AIOKafkaAdminClient) -> bool:

@@ -59,7 +59,7 @@ def compile_call(declared: Call) -> CompiledCall:
 
 def _reader(source: Source) -> Callable[[bytes | None], tuple[bytes, Any]]:
     decode, field = decoder(source.row), partitioned_by(source)
-    encode = _codec(source).encode
+    encode = place_codec(source).encode
 
     def read(value: bytes | None) -> tuple[bytes, Any]:
         if value is None:
@@ -78,7 +78,8 @@ def _reader(source: Source) -> Callable[[bytes | None], tuple[bytes, Any]]:
     return read
 
 
-def _codec(source: Source) -> KeyType:
+def place_codec(source: Source) -> KeyType:
+    """Return how the place of a call is encoded: the field that partitions its events."""
     if not isinstance(source, Rekeyed):
         return source.key_codec
     found = scalar(source.row, source.field).key_type
@@ -119,7 +120,7 @@ def _results(declared: Call, who: str) -> Callable[[Any], list[ResultEvent]]:
 
     def results(returned: Any) -> list[ResultEvent]:
         given: Sequence[Any] = () if returned is None else several(returned)
-        return [ResultEvent(*each) for each in emitted(given)]
+        return [ResultEvent(declared.into[into].name, key, value) for into, key, value in emitted(given)]
 
     return results
 

@@ -11,10 +11,14 @@ from larder.doctor.findings import Finding
 from larder.observability import growths
 from larder.observability.conditions import (
     BeingScaled,
+    CallCondition,
     Condition,
     Diverging,
+    FullCalls,
+    HangingCalls,
     HeldBack,
     NotRunning,
+    OpenBreaker,
     RejectedRows,
     Severity,
     Shortage,
@@ -30,7 +34,7 @@ AUDIT = "workers"
 
 
 def workers(system: System) -> Iterator[Finding]:
-    """Find foreign members of a group, and workers that are silent, wait, rejected rows, or diverge."""
+    """Find foreign members of a group, and workers that are silent, wait, rejected rows, diverge, or cannot call."""
     for name, group in system.groups.items():
         if group.foreign:
             yield Finding(
@@ -79,6 +83,8 @@ def _shown(about: str, worker: WorkerState, condition: Condition) -> Iterator[Fi
         case HeldBack(problem, severity):
             why = "the worker publishes nothing for them; nothing is lost"
             yield Finding(severity, AUDIT, about, f"records are held back: {problem}", why, ("do what it says",))
+        case OpenBreaker() | HangingCalls() | FullCalls():
+            yield _calls(about, worker, condition)
         case Diverging():
             yield _diverging(about, worker, condition)
         case RejectedRows(table, count, _, severity):
@@ -90,6 +96,24 @@ def _shown(about: str, worker: WorkerState, condition: Condition) -> Iterator[Fi
                 "their rows are missing, or older than what their owner published",
                 ("fix the owner as the worker's log says, and have it publish those rows again",),
             )
+
+
+def _calls(about: str, worker: WorkerState, found: CallCondition) -> Finding:
+    why, do = {
+        OpenBreaker: (
+            "its calls wait; they are given up when their time (retry.within) is over",
+            "look at what it calls; the worker goes on by itself once a call succeeds",
+        ),
+        HangingCalls: (
+            "each keeps one of the places for calls that run at once, and the calls of its key wait",
+            "give what the function waits for a timeout; a restart frees the places",
+        ),
+        FullCalls: (
+            "the events of these partitions wait in their topic; nothing is lost",
+            f"see what the calls wait for: larder calls list {worker.service} {found.call}",
+        ),
+    }[type(found)]
+    return Finding(found.severity, AUDIT, f"{about}, call {found.call}", found.why, why, (do,))
 
 
 def _diverging(about: str, worker: WorkerState, condition: Diverging) -> Finding:

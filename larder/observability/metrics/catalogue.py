@@ -103,6 +103,21 @@ METRICS = (
         "records that an agent received, and those that it has finished (done)",
     ),
     Metric(
+        "larder_calls_total", "counter", ("call", "result"),
+        "calls that arrived, attempts begun and failed, and how calls ended: done, given up, dead-lettered (parked)",
+    ),
+    Metric("larder_calls_waiting", "gauge", ("call",), "calls that are not done in this worker's partitions"),
+    Metric("larder_calls_running", "gauge", ("call",), "calls that run in this worker"),
+    Metric("larder_calls_hanging", "gauge", ("call",), "calls that still run though their time is over"),
+    Metric(
+        "larder_call_breaker_open", "gauge", ("call",),
+        "1 while the worker makes only trial calls, since what they call is down",
+    ),
+    Metric(
+        "larder_call_seconds", "histogram", ("call",),
+        "time from the start of an attempt to its end, or to its timeout",
+    ),
+    Metric(
         "larder_operator_records_total", "counter", ("kind", "name", "result"),
         "records that an operator of any other kind took, by outcome",
     ),

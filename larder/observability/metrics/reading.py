@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 from larder.counters.join_quality import QualityOfJoin
 from larder.declaring.growth import GrowthPhase
 from larder.observability.metrics.families import Families
+from larder.observability.outcomes import CALL
+from larder.operators.calls.breaker import BreakerState
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from larder.local_tables.table import LocalTable
     from larder.observability.metrics.requests import Requests
     from larder.store import Memory
+    from larder.worker.call_status import CallStatus
     from larder.worker.membership import Membership
     from larder.worker.runner import ServiceRunner
     from larder.worker.vitals import Standing
@@ -40,6 +43,10 @@ def read_worker(families: Families, runner: ServiceRunner, memory: Memory, now: 
         _read_operator(families, operator, counts)
     for (name, partition), count in runner.waiting().items():
         families.add("larder_join_waiting", count, name, partition)
+    for name, call in runner.calls().items():
+        _read_call(families, name, call)
+        if (outside := runner.runtime.callers.known(name)) is not None:
+            families.add_histogram("larder_call_seconds", outside.seconds, name)
     for name, rekeying in runner.runtime.counts.rekeyings.items():
         families.add("larder_rekey_dropped_total", rekeying.dropped, name)
     if (growth := runner.growth()) is not None:
@@ -117,8 +124,9 @@ _RESULTS = {
     "decides": ("larder_decide_total", "name"),
     "reactions": ("larder_reaction_total", "table"),
     "agents": ("larder_agent_records_total", "name"),
+    CALL: ("larder_calls_total", "name"),
 }
-"""The metric of each list that counts records by result, and its labels as named in an operator's summary."""
+"""The metric of each list or kind that counts records by result, and its labels as named in an operator's summary."""
 
 _OTHER_RESULTS = ("larder_operator_records_total", "kind", "name")
 
@@ -130,9 +138,16 @@ def _read_operator(families: Families, operator: Operator, counts: OperatorCount
             for result, count in quality.counts.as_dict().items():
                 families.add(f"larder_join_{result}_total", count, operator.name, partition)
         return
-    metric, *labels = _RESULTS.get(operator.listed_as, _OTHER_RESULTS)
+    metric, *labels = _RESULTS.get(operator.listed_as) or _RESULTS.get(operator.kind) or _OTHER_RESULTS
     summary = operator.summary()
     _read_results(families, metric, [summary[label] for label in labels], counts.as_dict())
+
+
+def _read_call(families: Families, name: str, call: CallStatus) -> None:
+    families.add("larder_calls_waiting", call.waiting, name)
+    families.add("larder_calls_running", call.running, name)
+    families.add("larder_calls_hanging", call.hanging, name)
+    families.add("larder_call_breaker_open", call.breaker is not BreakerState.CLOSED, name)
 
 
 def _read_results(families: Families, metric: str, labels: Sequence[str], counts: Mapping[str, int]) -> None:

@@ -6,7 +6,7 @@ back through a topic. What becomes of it is decided in `transitions.py`, and don
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, Final
 
@@ -45,7 +45,7 @@ class PartitionCalls:
     """The calls for the events of the partition `at`.
 
     rows     the table of calls that are not done.
-    outputs  the topics of results, in the order of `into`.
+    outputs  the topics of results, by name.
     outcomes the topic of outcomes; `met_end` says whether it is read to where it ended at the assignment.
     row      returns the row of a key in the table of `only_while`.
     """
@@ -55,7 +55,7 @@ class PartitionCalls:
         at: PartitionContext,
         compiled: CompiledCall,
         rows: OwnedRows,
-        outputs: Sequence[Output],
+        outputs: Mapping[str, Output],
         outcomes: Output,
         outside: Outside,
         met_end: Callable[[], bool],
@@ -83,9 +83,24 @@ class PartitionCalls:
     def __len__(self) -> int:
         return len(self.turns)
 
+    @property
+    def events(self) -> TopicPartition:
+        """The partition of its events."""
+        return self._at.tp
+
     def full(self) -> bool:
         """Return whether no more calls may wait."""
-        return len(self.turns) >= self._compiled.call.at_most or self._rows.full()
+        return self.at_most() or self._rows.full()
+
+    def at_most(self) -> bool:
+        """Return whether as many calls wait as the declaration allows."""
+        return len(self.turns) >= self._compiled.call.at_most
+
+    def oldest(self) -> float | None:
+        """Return when the oldest call arrived, in seconds since 1970; None if none waits."""
+        first = self.turns.oldest()
+        call = None if first is None else self._call(first)
+        return None if call is None else call.since
 
     def arrive(self, record: Record) -> None:
         """Keep the call for an event; begin it at once if it is its turn. Raise ValueError for a faulty event."""
@@ -222,7 +237,10 @@ class PartitionCalls:
         except ValueError as error:
             self._follow_in_chore(turn, call, Park(cause_of(error)))
             return
-        if transitions.is_overdue(call, retry, now):
+        if call.id in self._outside.running:
+            # An earlier attempt has outlived its time, and still runs.
+            self.turns.look_at(turn, now + AGAIN_SECONDS)
+        elif transitions.is_overdue(call, retry, now):
             self._follow_in_chore(turn, call, transitions.overdue(call, retry, unwanted=not wanted))
         elif wanted:
             self._begin(turn, call, event, now)
@@ -295,6 +313,9 @@ class PartitionCalls:
         self._rows.write(Written(call.id.encode(), None, None), call.timestamp)
 
     def _publish(self, call: StoredCall, results: Sequence[ResultEvent]) -> None:
+        if unknown := {each.into for each in results} - self._outputs.keys():
+            message = f"the call resulted in events for {', '.join(sorted(unknown))}, which is not in `into` any more"
+            raise ValueError(message)
         events = [(self._outputs[each.into], each.key, each.value) for each in results]
         self._events.check(events, call.timestamp)
         self._events.collect(events, call.timestamp, self._of_event(call).carried().of(call.event))

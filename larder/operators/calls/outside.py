@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
+from larder.counters.traffic import CALL_SECONDS, Histogram
 from larder.declaring.calls import Attempt, Call
 from larder.declaring.compiled.calls import CompiledCall
 from larder.declaring.stored_calls import Beginning, Done, Failed, StoredCall, encode
@@ -68,6 +69,7 @@ class Outside:
     """The calls of one declaration in this worker: how many run, and whether the other side is reachable.
 
     `worker` and `run` name this process. `clock` returns seconds since the epoch. Outcomes go to the topic `outcomes`.
+    `seconds` counts how long attempts took, at most their timeout.
     """
 
     compiled: CompiledCall
@@ -82,6 +84,7 @@ class Outside:
     reserved: set[str] = field(default_factory=set)
     stopping: bool = False
     stopped: bool = False
+    seconds: Histogram = field(default_factory=lambda: Histogram(CALL_SECONDS))
     _seen: dict[Beginning, float] = field(default_factory=dict)
     _reports: dict[str, asyncio.Task[None]] = field(default_factory=dict)
 
@@ -197,6 +200,7 @@ class Outside:
                 return self._outage(call, running.begun, began, f"TimeoutError: no result in {self.call.timeout:g} s")
             returned, error = work.result()
         finally:
+            self.seconds.observe(self.clock() - began)
             if not running.left:
                 del self.running[call.id]
         if error is None:

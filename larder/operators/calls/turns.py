@@ -48,6 +48,10 @@ class CallTurns:
         """Return the turn of a call."""
         return self._turns.get(call)
 
+    def oldest(self) -> str | None:
+        """Return the id of the call that arrived first; None if there is none."""
+        return next(iter(self._turns), None)
+
     def add(self, turn: CallTurn) -> None:
         """Add a call behind the others of its place; those that are added have rising numbers."""
         self._turns[turn.id] = turn

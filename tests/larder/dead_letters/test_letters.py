@@ -21,10 +21,11 @@ from larder.dead_letters.letters import (
     read_record,
     replayed_headers,
     settling_headers,
+    stepped_headers,
 )
 from larder.dead_letters.pages import Newest, PartitionLetters, page, read_cursor
 from larder.declaring.coordinates import Coordinates
-from larder.declaring.dead_letters import dead_letter, fitting
+from larder.declaring.dead_letters import CALL_KEY, dead_letter, fitting
 from larder.queries.positions import positions_text
 
 
@@ -62,6 +63,16 @@ def test_a_replayed_record_names_only_its_last_letter() -> None:
     parked = read_record(0, _parked(again))
     assert isinstance(parked, Letter)
     assert (parked.id.offset, parked.headers) == (8, [("trace", b"\xff")])
+
+
+def test_only_the_step_of_a_call_gets_its_idempotency_key_again() -> None:
+    given_up = ORDER._replace(headers=[(CALL_KEY, b"k")])
+    letter = dead_letter("shipping", "shop.orders", 2, given_up, "refused", "call charge")
+    read = read_record(0, Stored(*letter))
+    assert isinstance(read, Letter)
+    assert (read.call_key, read.headers) == (b"k", [])
+    assert (CALL_KEY, b"k") in stepped_headers(read)
+    assert CALL_KEY not in dict(replayed_headers(read))
 
 
 def test_a_letter_says_what_was_left_out_of_it() -> None:

@@ -152,7 +152,7 @@ def test_it_is_counted_by_result() -> None:
     (operator,) = copying().operators
     counts = Counts([operator])
     counts.of(operator, Results)["copied"] += 2
-    said = outcome_lists(counts, {})
+    said = outcome_lists(counts, {}, {})
     assert said["operators"] == [{"kind": "copying", "name": "copies", "counts": {"copied": 2}}]
     assert [(each["kind"], each["name"]) for each in outcomes(said)] == [("copying", "copies")]
 

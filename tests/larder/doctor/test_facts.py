@@ -33,7 +33,7 @@ from larder.kafka.committed import Committed
 from larder.kafka.open_transactions import OpenTransaction
 from larder.kafka.topic_metadata import Described
 from larder.observability.conditions import Severity
-from tests.larder.pages.samples import HELD_WHILE_SCALED, growth
+from tests.larder.pages.samples import CALLED, HELD_WHILE_SCALED, growth
 from tests.support.audited import STOCK, Order, changed, shop, sound, state
 
 SERVICE, TOPICS = shop()
@@ -441,6 +441,20 @@ def test_problems_that_workers_report_are_findings() -> None:
     fell = {"key": "c1", "partition": 2, "offset": 9, "revision": 1, "earlier_offset": 4, "earlier_revision": 5}
     finding = one(workers(HEALTHY._replace(workers=[table(diverging=fell)])))
     assert [str(place) for place in finding.samples] == [f"{CUSTOMERS}/2/9", f"{CUSTOMERS}/2/4"]
+
+
+def test_calls_that_cannot_be_made_are_findings() -> None:
+    status = {"phase": "running", "operators": CALLED["operators"]}
+    found = list(workers(HEALTHY._replace(workers=[WorkerState("shipping", "one", status)])))
+    assert {(each.severity, each.about) for each in found} == {
+        (Severity.WARNING, "worker one of shipping, call charge")
+    }
+    assert [each.seen for each in found] == [
+        "what it calls is down: one call from time to time is tried, and 10,431 wait",
+        "2 functions not ended though the time is over",
+        "as many calls as at_most allows wait in partitions 0, 1",
+    ]
+    assert found[2].do == ("see what the calls wait for: larder calls list shipping charge",)
 
 
 def test_a_partition_that_returns_no_records_is_an_error() -> None:

@@ -6,14 +6,18 @@ from larder.assembly.uneven import being_scaled
 from larder.observability.conditions import (
     BeingScaled,
     Diverging,
+    FullCalls,
+    HangingCalls,
     HeldBack,
     NotRunning,
+    OpenBreaker,
     RejectedRows,
     Severity,
     Shortage,
     conditions,
 )
 from tests.larder.observability.test_growths import growth
+from tests.larder.pages.samples import calling
 
 
 def test_a_worker_that_is_well_has_no_condition() -> None:
@@ -55,4 +59,15 @@ def test_a_worker_without_a_broker_says_so_also_while_it_is_being_scaled() -> No
     assert list(conditions(status)) == [
         BeingScaled(growth()),
         NotRunning(Severity.WARNING, "waiting for the broker at b:1"),
+    ]
+
+
+def test_an_open_breaker_hanging_calls_and_full_partitions_are_told_by_call() -> None:
+    half_open = {"state": "half-open", "until": 3.0}
+    down = calling(waiting=7, hanging=2, full=[1, 3], breaker=half_open)
+    others = {"kind": "request", "name": "POST /orders", "counts": {}}
+    assert list(conditions({"operators": [others, calling(name="mail"), down]})) == [
+        OpenBreaker("charge", 7),
+        HangingCalls("charge", 2),
+        FullCalls("charge", (1, 3)),
     ]

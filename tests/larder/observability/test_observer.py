@@ -18,6 +18,7 @@ from larder.counters.counts import Counts
 from larder.counters.join_quality import QualityOfJoin
 from larder.counters.operator_counts import DecideCounts, ReactionCounts
 from larder.counters.traffic import Histogram
+from larder.declaring.compiled.calls import compile_call
 from larder.delivery.output import Output
 from larder.group.peers import Peer
 from larder.observability.health import STALL_SECONDS
@@ -25,7 +26,9 @@ from larder.observability.metrics.catalogue import BY_NAME, METRICS
 from larder.observability.metrics.families import Families
 from larder.observability.metrics.requests import ELSEWHERE
 from larder.observability.observer import Observed, looked_at
+from larder.operators.calls.breaker import OPENS_AT
 from larder.queries.directory import Directory
+from larder.types import Attempt
 from larder.web import Sources, connection_slots, make_app, start_web, stop_web
 from larder.web.routes import observability
 from larder.worker.options import Options
@@ -50,6 +53,10 @@ class Order(Row):
 
 class Joined(Order):
     customer: Row
+
+
+async def charge(order: Order, attempt: Attempt) -> None:
+    """Call nothing."""
 
 
 class Seen:
@@ -101,6 +108,7 @@ async def seen(directory: Path, /, stall: float = STALL_SECONDS, **others: Any) 
     held = service.global_table(customers)
     source, into = EventTopic("orders", Order, key="order_id"), EventTopic("joined", Order, key="order_id")
     service.join(source, held.on("customer_id"), into=into)
+    service.call(source)(charge)
     memory = small_memory()
     runner = ServiceRunner(
         service, Options(Connection("nowhere:1"), directory, "one", 6, 1, 30, 0.2), memory, lambda: NOW
@@ -334,6 +342,25 @@ async def test_a_worker_that_has_reached_nothing_yet_lives_and_is_not_ready_and_
             {"table": customers.name, "why": "it has not been caught up since the worker started"},
             {"why": "the group has not been joined: starting"},
         ]
+
+
+async def test_an_open_breaker_is_told_and_is_no_reason_for_a_restart(tmp_path: Path) -> None:
+    async with seen(tmp_path) as each:
+        assert (await each.samples())["larder_call_breaker_open", "charge"] == 0
+        compiled = compile_call(each.runner.runtime.service.calls[0])
+        outside = each.runner.runtime.callers.of(compiled, Output("shipping.charge.outcomes", 1, 1 << 20))
+        for number in range(OPENS_AT):
+            outside.breaker.failed(f"c{number}", b"%d" % number, NOW + number, NOW)
+        outside.seconds.observe(0.2)
+        why = "what it calls is down: one call from time to time is tried, and 0 wait"
+        status, answer = await each.get("/health/live")
+        assert (status, answer["reasons"], answer["besides"]) == (200, [], [{"call": "charge", "why": why}])
+        assert (await each.get("/health/ready"))[1]["besides"] == answer["besides"]
+        measured = await each.samples()
+        assert measured["larder_call_breaker_open", "charge"] == 1
+        assert measured["larder_calls_total", "charge", "begun"] == 0
+        assert measured["larder_calls_waiting", "charge"] == measured["larder_calls_hanging", "charge"] == 0
+        assert measured["larder_call_seconds_count", "charge"] == 1
 
 
 async def test_a_worker_looks_at_itself_and_notices_what_stands_still_though_nobody_asks(

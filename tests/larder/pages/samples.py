@@ -504,6 +504,53 @@ STORY = {
     "whole": True,
 }
 
+
+def calling(**others: Any) -> dict[str, Any]:
+    """What a worker says of a call that is well."""
+    counts = {"arrived": 8_120, "begun": 8_201, "failed": 84, "done": 8_110, "given_up": 3, "parked": 1}
+    return {
+        "kind": "call", "name": "charge", "source": "shop.orders", "into": ["shop.paid"], "counts": counts,
+        "waiting": 6, "running": 4, "hanging": 0, "oldest": AT - 2, "full": [],
+        "breaker": {"state": "closed", "until": None},
+    } | others  # fmt: skip
+
+
+CALLED = services(
+    operators=[calling(waiting=10_431, running=50, hanging=2, oldest=AT - 431, full=[0, 1],
+                       breaker={"state": "open", "until": AT + 12})],
+    workers=[member(1, 0, 1), member(2, 2, 3, told={**TWO, "operators": [
+        calling(waiting=212, running=1, oldest=AT - 398, breaker={"state": "half-open", "until": AT - 1})]})],
+)  # fmt: skip
+
+
+def stored_call(number: int, **others: Any) -> dict[str, Any]:
+    """A call that is not done, as a list shows it."""
+    return {
+        "id": f"mB2kPqcQTPuHFcWnyfnRcQ/0/{number}", "state": "waiting", "event": f"shop.orders/0/{number}",
+        "event_key": f"c{number % 7}", "place": "YzE", "key": f"o{number}", "since": AT - 40 + number / 10,
+        "attempt": 0, "failures": 0, "due": AT - 1, "begun": None, "cause": None,
+    } | others  # fmt: skip
+
+
+FAILING = {"state": "retrying", "attempt": 7, "failures": 7, "due": AT + 14,
+           "cause": "Unavailable: <b>the provider</b> answered 503"}  # fmt: skip
+
+CALLS: dict[str, Any] = {
+    "call": "charge", "service": "shipping", "table": "shipping.charge.calls", "outcomes": "shipping.charge.outcomes",
+    "calls": [
+        stored_call(100, state="running", attempt=1, begun={"worker": "shipping-2", "at": AT - 1.2}),
+        stored_call(101, **FAILING),
+        *map(stored_call, range(102, 106)),
+    ],
+    "next": "bmV4dA.c2060",
+}  # fmt: skip
+
+CALL: dict[str, Any] = {
+    **stored_call(101, **FAILING), "call": "charge", "service": "shipping",
+    "value": {"order_id": "o101", "customer_id": "c3", "amount": 12}, "shown_as": "json",
+    "headers": [{"name": "traceparent", "value": "00-4bf9"}],
+}  # fmt: skip
+
 PAGES: dict[str, tuple[str, str, dict[str, Any]]] = {
     "overview": ("/", "overview", TROUBLED),
     "tables": ("/tables", "tables", TABLE_LIST),
@@ -514,6 +561,8 @@ PAGES: dict[str, tuple[str, str, dict[str, Any]]] = {
     "dead-letters": ("/dead-letters", "dead-letters", {**LETTERS, "key": None}),
     "dead-letter": ("/dead-letters/shop.orders/0/4100", "dead-letter", LETTER),
     "refusals": ("/refusals", "refusals", {**REFUSED, "key": None}),
+    "calls": ("/calls/charge?state=", "calls", CALLS),
+    "call": ("/calls/charge/mB2kPqcQTPuHFcWnyfnRcQ/0/101", "call", CALL),
     "topology": ("/topology", "topology", TOPOLOGY),
     "trace": ("/trace?key=o4100", "trace", STORY),
     "no-trace": ("/trace", "trace", {**STORY, "key": "", "steps": [], "services": [], "traces": []}),
@@ -521,6 +570,7 @@ PAGES: dict[str, tuple[str, str, dict[str, Any]]] = {
     "error": ("/tables/shop.products/rows/p12", "error", RECOVERING),
     "scaled": ("/services", "overview", scaled()),
     "asked": ("/services", "overview", ASKED),
+    "called": ("/services", "overview", CALLED),
     "well": ("/services", "overview", WELL),
 }
 """By name: the address, the template, and its data."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from larder.pages.totals import growth, others, requests
-from tests.larder.pages.samples import scaled, services, status
+from larder.pages.totals import calls, growth, others, requests
+from tests.larder.pages.samples import AT, CALLED, scaled, services, status
 
 
 def _said(worker: str, **counted: Any) -> dict[str, Any]:
@@ -38,6 +38,20 @@ def test_requests_are_summed_by_address_apart_from_other_operators() -> None:
     said = {**_said("one", operators=[one]), "workers": [{"worker": "two", "told": _said("two", operators=[two])}]}
     assert requests(said) == [{**asked, "counts": {"decided": 7, "failed": 2}}]
     assert others(said) == []
+
+
+def test_calls_are_summed_by_name_with_the_breakers_of_each_worker_and_the_oldest_of_all() -> None:
+    (found,) = calls(CALLED)
+    assert {each: found[each] for each in ("waiting", "running", "hanging", "oldest", "full", "breakers")} == {
+        "waiting": 10_643,
+        "running": 51,
+        "hanging": 2,
+        "oldest": AT - 431,
+        "full": [0, 1],
+        "breakers": {"shipping-1": "open", "shipping-2": "half-open"},
+    }
+    assert (found["name"], found["counts"]["done"]) == ("charge", 16_220)
+    assert others(CALLED) == []
 
 
 def test_the_progress_of_a_growth_is_that_of_all_workers() -> None:

@@ -11,6 +11,7 @@ from larder.pages.partitions import partition_map
 from larder.pages.table_troubles import AGE
 from larder.pages.troubles import LAG, troubles
 from tests.larder.pages.samples import (
+    CALLED,
     FELL,
     HELD_WHILE_SCALED,
     TROUBLED,
@@ -50,6 +51,17 @@ def test_a_worker_that_lacks_something_and_goes_on_is_named_with_what_to_do() ->
 
 def test_a_service_that_is_well_has_no_troubles() -> None:
     assert troubles(services()) == []
+
+
+def test_calls_that_cannot_be_made_are_told_once_for_all_workers() -> None:
+    found = troubles(services(operators=CALLED["operators"], workers=CALLED["workers"]))
+    assert [each.what for each in found] == [
+        "What charge calls is down: workers shipping-1, shipping-2 make only trial calls",
+        "2 functions of charge on worker shipping-1 do not end though their time is over",
+        "As many calls of charge as may wait do so in partitions 0, 1",
+    ]
+    assert {(each.severity, each.where) for each in found} == {(Severity.WARNING, "/calls/charge")}
+    assert found[0].do == "10,643 wait. They go on by themselves once one succeeds"
 
 
 def test_what_is_worst_comes_first() -> None:

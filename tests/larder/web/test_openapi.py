@@ -16,7 +16,7 @@ from larder.local_tables.table import LocalTable
 from larder.queries.directory import Directory
 from larder.web import limits
 from larder.web.application import make_app
-from larder.web.routes import dead_letters, observability, refusals
+from larder.web.routes import calls, dead_letters, observability, refusals
 from larder.web.routes.openapi import whole
 from tests.larder.store.samples import customers, row
 from tests.support.described import require_described, require_refusals
@@ -71,11 +71,12 @@ async def test_answers_match_the_description(held: LocalTable, tmp_path: Path) -
         workers.peers.clear()
         await asyncio.sleep(1.05)
         await _check(workers["two"], f"/tables/{TABLE}/rows", 503)
-    others = {"/tables/{table}/changes", *observability.OPERATIONS, *dead_letters.OPERATIONS, *refusals.OPERATIONS}
+    modules = (observability, dead_letters, refusals, calls)
+    others = {"/tables/{table}/changes", *(path for module in modules for path in module.OPERATIONS)}
     assert whole()["paths"].keys() - checked == others, "these have their own tests"
 
 
-PLACEHOLDERS = {"table": TABLE, "key": "ada", "topic": "orders", "partition": "0", "offset": "0"}
+PLACEHOLDERS = {"call": "charge", "table": TABLE, "key": "ada", "topic": "orders", "partition": "0", "offset": "0"}
 
 
 async def test_general_refusals_are_as_described(held: LocalTable) -> None:

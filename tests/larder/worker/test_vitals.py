@@ -47,7 +47,7 @@ def member(**changed: Any) -> Any:
     )
     shown = {
         "joined": True, "inputs": inputs, "processing": processing,
-        "assignments": SimpleNamespace(held_back=changed.pop("held_back", {})),
+        "assignments": SimpleNamespace(held_back=changed.pop("held_back", {}), calls=changed.pop("calls", {})),
         "plan": SimpleNamespace(inputs={"orders": None}, needed_whole=lambda _: states, tables_of=lambda _: ()),
     }  # fmt: skip
     return SimpleNamespace(**{**shown, **changed})
@@ -74,6 +74,15 @@ def test_a_held_back_input_names_the_tables_it_waits_for(tables: dict[str, Local
     problem = Problem("topic orders", "requires 4 partitions", "8", "create it again")
     found = standing(tables, member(held_back={INPUT: problem}))
     assert found["orders"].excuse == "held back: topic orders: requires 4 partitions; found 8; create it again"
+
+
+def test_events_are_excused_while_as_many_calls_wait_as_may(tables: dict[str, LocalTable]) -> None:
+    full = True
+    of_input = SimpleNamespace(events=INPUT, at_most=lambda: full)
+    calls = {("charge", INPUT): of_input, ("charge", TopicPartition("outcomes", 1)): of_input}
+    assert standing(tables, member(calls=calls))["orders"].excuse == ("as many calls of charge wait as at_most allows")
+    full = False
+    assert standing(tables, member(calls=calls))["orders"].excuse is None
 
 
 def test_inputs_are_excused_while_the_service_is_being_scaled_also_where_they_are_read_as_tables(

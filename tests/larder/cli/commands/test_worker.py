@@ -33,7 +33,7 @@ def test_a_deciding_service_is_refused_without_exactly_once(tmp_path: Path) -> N
     ended = larder("worker", "shop", kafka=NOBODY, directory=tmp_path, module=module, guarantee="at_least_once")
     assert ended.returncode == 2
     assert ended.stderr == (
-        "larder: service shop: a table of its own (decide, fold, rekeyed rows) requires guarantee = "
+        "larder: service shop: a table of its own (decide, fold, call, rekeyed rows) requires guarantee = "
         '"exactly_once": an event that is read twice would be decided on twice; found "at_least_once"; remove the '
         "setting, or move what needs it to another service\n"
     )

@@ -146,7 +146,15 @@ class World(RuleBasedStateMachine):
         owner = cast("Outside", self.owner)
         rows = OwnedRows(self.table.as_view(), CALLS, self.delivery.as_delivery(), 1)
         self.calls = PartitionCalls(
-            at, self.compiled, rows, [PAID], OUTCOMES, owner, lambda: self.taken >= met, lambda _: None, "id"
+            at,
+            self.compiled,
+            rows,
+            {PAID.topic: PAID},
+            OUTCOMES,
+            owner,
+            lambda: self.taken >= met,
+            lambda _: None,
+            "id",
         )
         letters = at.dead_letters()
         self.steps = CallStep(self.calls, letters), OutcomeStep(self.calls, letters)
@@ -260,7 +268,7 @@ class World(RuleBasedStateMachine):
         if well:
             key = start.event.order_id.encode()
             value = msgspec.json.encode(Paid(order_id=start.event.order_id))
-            outcome: Done | Failed = Done(call.id, call.attempt, [ResultEvent(0, key, value)])
+            outcome: Done | Failed = Done(call.id, call.attempt, [ResultEvent(PAID.topic, key, value)])
         else:
             outcome = Failed(call.id, call.attempt, call.begun, self.now, "no", outage=outage)
         if not well:
@@ -281,7 +289,9 @@ class World(RuleBasedStateMachine):
                 for call in list(process.running):
                     start = process.running.pop(call)
                     value = msgspec.json.encode(Paid(order_id=start.event.order_id))
-                    done = Done(call, start.call.attempt, [ResultEvent(0, start.event.order_id.encode(), value)])
+                    done = Done(
+                        call, start.call.attempt, [ResultEvent(PAID.topic, start.event.order_id.encode(), value)]
+                    )
                     process.finished[call] = Finished(done, start.call.place, self.now)
                     process.report(call)
             self.table.read(1_000)
@@ -301,3 +311,42 @@ class World(RuleBasedStateMachine):
 
 World.TestCase.settings = settings(max_examples=200, stateful_step_count=40, deadline=None)
 test_calls = World.TestCase
+
+
+def settled_world(events: int = 1) -> World:
+    """Return a world in which a worker has begun so many calls, of one customer each."""
+    world = World()
+    for number in range(events):
+        world.order("abc"[number])
+    world.go_on()
+    world.go_on()
+    return world
+
+
+def test_a_result_for_a_topic_that_is_not_declared_any_more_is_a_dead_letter() -> None:
+    world = settled_world()
+    (start,) = world.owner.running.values()
+    done = Done(start.call.id, 1, [ResultEvent("p.renamed", b"k", b"{}")])
+    world.outcomes.append((start.call.place, encode(done)))
+    world.go_on()
+    (letter,) = world.delivery.logs[TopicPartition(LETTERS.topic, 0)]
+    assert b"p.renamed, which is not in `into` any more" in (dict(letter.headers)["larder.cause"] or b"")
+    assert not world.delivery.logs[TopicPartition(PAID.topic, 0)]
+
+
+def test_a_call_whose_earlier_attempt_still_runs_does_not_begin() -> None:
+    world = settled_world()
+    (start,) = world.owner.running.values()
+    assert start.call.begun is not None
+    failed = Failed(start.call.id, 1, start.call.begun, world.now, "no result in time", outage=True)
+    world.outcomes.append((start.call.place, encode(failed)))
+    world.go_on()
+    world.tick(60.0)
+    world.delivery.settle()
+    assert (len(world.made), len(world.calls)) == (1, 1)
+    world.owner.running.clear()
+    world.excuse("o0")
+    world.read_calls(100)
+    world.tick(60.0)
+    world.delivery.settle()
+    assert len(world.made) == 2
