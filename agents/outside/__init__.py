@@ -31,7 +31,7 @@ async def ask(path: str, body: Mapping[str, object], attempt: Attempt, *accepted
     try:
         async with (
             ClientSession() as session,
-            session.post(URL + path, json=body, headers={"Idempotency-Key": attempt.key}) as answer,
+            session.post(URL + path, json=body, headers={**attempt.headers, "Idempotency-Key": attempt.key}) as answer,
         ):
             check(path, answer.status, accepted)
             return Answer(answer.status, await answer.json())

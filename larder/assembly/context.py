@@ -48,6 +48,8 @@ class Assignment:
     offset from which each input is processed, and `floors` the one up to which an earlier generation has processed it.
     `is_new` says whether a partition of a source that others have grown has to wait, `unfit` why it can never be
     processed. `driver` writes how far the growth has come.
+
+    `worker` is the name of this worker, for the records that have a trace.
     """
 
     plan: ServicePlan
@@ -68,6 +70,7 @@ class Assignment:
     is_new: Callable[[TopicPartition], bool] = lambda _: False
     unfit: Mapping[TopicPartition, Problem] = field(default_factory=dict)
     driver: Chore | None = None
+    worker: str = ""
     ends: Mapping[TopicPartition, int] = field(default_factory=dict)
     topic_ids: Mapping[str, str] = field(default_factory=dict)
     outside: Callable[[CompiledCall, Output], Outside] = field(default=_nothing_outside)
@@ -101,6 +104,7 @@ class Assignment:
             "letters": self.plan.dead_letters,
             "generation": self.generation,
             "clock": self.clock,
+            "carrying": self.plan.carrying(self.worker),
         }
 
 

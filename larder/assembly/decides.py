@@ -116,7 +116,7 @@ class DecideParts:
     def step(self, at: InputContext, plan: DecidePlan) -> DecideStep:
         """Build a decide on an input partition."""
         read = plan.compiled.events[plan.inputs.index(at.tp.topic)]
-        return DecideStep(at.tp, read, self._decider(plan, at.tp.partition), at.dead_letters())
+        return DecideStep(at, read, self._decider(plan, at.tp.partition))
 
     def needed(self, plan: DecidePlan) -> Iterator[str]:
         """Yield the tables that a decide may read."""

@@ -7,7 +7,7 @@ it.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from larder.assembly.calls import CallPlan
 from larder.assembly.decides import DecidePlan
@@ -15,6 +15,7 @@ from larder.assembly.joins import JoinPlan
 from larder.assembly.operator_plan import KnownFacts, OperatorPlan, output_of, plan_operator
 from larder.assembly.rekeying import GatherPlan, RekeyPlan
 from larder.declaring.agents import AgentDeclaration
+from larder.declaring.carried import carried_names
 from larder.declaring.compiled.reactions import compile_reaction
 from larder.declaring.facts import dead_letters_name, input_name, keys_name, replays_name
 from larder.declaring.growth import Copy, copies
@@ -22,6 +23,7 @@ from larder.declaring.service import Service
 from larder.declaring.sources import TableUse
 from larder.declaring.topics import OwnerTopic, Rekeyed
 from larder.declaring.topology import topics_of
+from larder.delivery.carried import Carrying
 from larder.delivery.output import Output
 from larder.operators.reactions import Reacting
 from larder.operators.rekeying.rows import keys_topic
@@ -104,6 +106,25 @@ class ServicePlan:
     outputs: Mapping[str, Output]
     """Every topic that the service may write, by name."""
     growth: GrowthPlan | None = None
+
+    def carrying(self, worker: str) -> Carrying:
+        """Return which headers a worker carries along, and the internal topics through which records of others pass."""
+        return Carrying(carried_names(self.service), self.passages, worker)
+
+    @property
+    def passages(self) -> frozenset[str]:
+        """The internal topics whose records are those of other topics, placed by the service.
+
+        Those of earlier generations too: what waits may have come from there.
+        """
+        rekeyed = {
+            input_name(self.service, replace(each, generation=number))
+            for each in self.service.rekeyed
+            for number in range(1, each.generation + 1)
+        }
+        gathered = {each.gathered.topic for each in self.joins if each.gathered is not None}
+        states = {use.build for use in self.service.tables if use.build is not None}
+        return frozenset(rekeyed | gathered | states)
 
     @property
     def joins(self) -> list[JoinPlan]:

@@ -66,4 +66,4 @@ class GatherPlan:
 def _build_gathering(plan: GatherPlan, at: InputContext) -> NewestResultStep:
     # Only the service writes there. A dead letter is a foreign record, so no step is named that could replay it.
     into = cast("OwnerTopic", plan.of.operator.into)
-    return NewestResultStep(at.owned(plan.of.output), at.for_step("").dead_letters(), RowChecks(into))
+    return NewestResultStep(at.owned(plan.of.output), at.for_step(""), RowChecks(into))

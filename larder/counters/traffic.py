@@ -9,6 +9,8 @@ from bisect import bisect_left
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 
+from larder.counters.left_out_headers import LeftOutHeaders
+
 BATCH_RECORDS = (1, 2, 5, 10, 25, 50, 100, 250, 500, 1000)
 """Bounds for the sizes of batches: a slice has at most 500 records, or 1,000 rows of a followed table."""
 
@@ -51,12 +53,16 @@ class Taken:
 
 
 class Traffic:
-    """`published` counts records of committed units, by topic and partition."""
+    """`published` counts records of committed units, by topic and partition.
+
+    `left_out` counts records whose carried headers were too large.
+    """
 
     def __init__(self) -> None:
         self.taken: defaultdict[str, Taken] = defaultdict(Taken)
         self.published: Counter[tuple[str, int]] = Counter()
         self.commits = Histogram(COMMIT_SECONDS)
+        self.left_out = LeftOutHeaders()
         self.rewinds = 0
         self.assignments = 0
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, Literal, NamedTuple, get_args
 
 from larder.config.errors import MistakeError
 from larder.declaring.coordinates import Coordinates
-from larder.declaring.dead_letters import ATTEMPT, CALL_KEY, REPLAYED, STEP
+from larder.declaring.dead_letters import ATTEMPT, CALL_KEY, CAUSED_BY, MADE_FROM, REPLAYED, STEP
 from larder.declaring.problems import Problem
 
 if TYPE_CHECKING:
@@ -83,6 +83,7 @@ class Letter(NamedTuple):
     left_out  the part of the record that was too large to keep; None if the record is complete.
     step      the step of the service that wrote the letter, and gets the record on a replay; None if there is none.
     attempt   how often the record was replayed to its step before.
+    made_from the record that it was made from, as topic/partition/offset; None if it does not say.
     call_key  the idempotency key of the call that was given up; None if it was none.
     """
 
@@ -97,6 +98,7 @@ class Letter(NamedTuple):
     place: LetterPlace
     step: str | None = None
     attempt: int = 0
+    made_from: bytes | None = None
     call_key: bytes | None = None
 
     @property
@@ -153,6 +155,7 @@ def read_record(partition: int, record: Record) -> Letter | Settlement | None:
         place,
         step,
         attempt,
+        ours.get(MADE_FROM),
         ours.get(CALL_KEY),
     )
 
@@ -172,8 +175,9 @@ def replayed_headers(letter: Letter) -> Headers:
 def stepped_headers(letter: Letter) -> Headers:
     """Return the headers of a record that is replayed to the step of its letter."""
     step, attempt = (letter.step or "").encode(), str(letter.attempt + 1).encode()
-    headers = [*replayed_headers(letter), (STEP, step), (ATTEMPT, attempt)]
-    return headers if letter.call_key is None else [*headers, (CALL_KEY, letter.call_key)]
+    cause = [] if letter.made_from is None else [(CAUSED_BY, letter.made_from)]
+    key = [] if letter.call_key is None else [(CALL_KEY, letter.call_key)]
+    return [*replayed_headers(letter), *cause, (STEP, step), (ATTEMPT, attempt), *key]
 
 
 def settling_headers(identity: LetterIdentity, how: How, replayed_as: str | None) -> Headers:

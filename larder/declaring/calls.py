@@ -5,7 +5,7 @@ Declaring a call checks nothing, so that the checks can report all mistakes toge
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias, TypeVar
 
@@ -34,13 +34,16 @@ class Unavailable(LarderError):  # noqa: N818 - a state of the other side, and t
 class Attempt:
     """One attempt of a call.
 
-    key     the idempotency key: the same in each attempt for an event. Hand it on, so that the other side
-            does the work once.
-    number  1 for the first attempt. It rises, so the other side can refuse an older attempt that arrives late.
+    key      the idempotency key: the same in each attempt for an event. Hand it on, so that the other side
+             does the work once.
+    number   1 for the first attempt. It rises, so the other side can refuse an older attempt that arrives late.
+    headers  those of the event that go along, by name: `traceparent`, and those that the service declares.
+             Hand them on, so that the other side continues the trace.
     """
 
     key: str
     number: int
+    headers: Mapping[str, str] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True)

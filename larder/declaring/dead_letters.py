@@ -12,8 +12,12 @@ from larder.declaring.records import Record
 
 _PREFIX: Final = "larder."
 _KEY: Final = "larder.key"
+CAUSED_BY: Final = "larder.cause"
+"""On a letter: why it failed. On any other record: what it was made from, if it has a trace."""
 STEP: Final = "larder.step"
 """The step of the service that dead-lettered the record, and that processes it if it is replayed."""
+MADE_FROM: Final = "larder.made-from"
+"""The header `larder.cause` of the record, which has another meaning on a letter."""
 REPLAYED: Final = "larder.replayed"
 """On a replayed record: the coordinates of the original, as topic/partition/offset."""
 ATTEMPT: Final = "larder.attempt"
@@ -41,7 +45,8 @@ class DeadLetterRecord(NamedTuple):
     headers  the original's, then larder.service, larder.topic, larder.partition, larder.offset,
              larder.timestamp (ms) and larder.cause, all as text; larder.step, if a step of the service wrote
              the letter; larder.attempt, if the record was replayed to that step before; larder.call-key, if
-             the letter is of a call; and larder.key, the original's bytes, if it had a key.
+             the letter is of a call; larder.made-from, if the record says what it was made from; and larder.key,
+             the original's bytes, if it had a key.
     """
 
     key: bytes
@@ -60,13 +65,14 @@ def dead_letter(  # noqa: PLR0913, PLR0917 - where it is, and what is wrong with
         "larder.partition": str(at.partition),
         "larder.offset": str(at.offset),
         "larder.timestamp": str(record.timestamp),
-        "larder.cause": cause if len(cause) <= _CAUSE else f"{cause[:_CAUSE]}...",
+        CAUSED_BY: cause if len(cause) <= _CAUSE else f"{cause[:_CAUSE]}...",
     }
     # A record of an internal topic already has some of these headers, with less information.
     headers = [(name, value) for name, value in record.headers or () if not name.startswith(_PREFIX)]
     if step:
         ours[STEP] = step
         headers += [(name, value) for name, value in record.headers or () if name in _KEPT]
+    headers += [(MADE_FROM, value) for name, value in record.headers or () if name == CAUSED_BY]
     # A cause may quote invalid text.
     headers += [(name, text.encode(errors="backslashreplace")) for name, text in ours.items()]
     if record.key is not None:

@@ -37,6 +37,8 @@ class Service:
     partitions  the number of partitions in which it processes what it joins or decides
                 by partition. By default that of the topics that meet. Topics with
                 another number pass through internal topics with this one.
+    headers     the names of headers that go along, from each record to what is made from
+                it, and from each request. The header `traceparent` always does.
 
     Declare each service in its own file; `larder worker <name>` runs it.
 
@@ -46,10 +48,11 @@ class Service:
     ...               into=shop.enriched_orders)
     """
 
-    def __init__(self, name: str, *, partitions: int | None = None) -> None:
+    def __init__(self, name: str, *, partitions: int | None = None, headers: Sequence[str] = ()) -> None:
         """Start without declarations."""
         self.name = name
         self.partitions = partitions
+        self.headers = headers
         self.counts: Mapping[str, int] = {}
         """The partition counts of internal topics, in the service as its workers run it."""
         self.generation: Generation | None = None

@@ -11,13 +11,13 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from itertools import repeat
 from typing import Final
 
 from aiokafka.errors import KafkaError
 from aiokafka.producer.message_accumulator import BatchBuilder
 from aiokafka.structs import TopicPartition
 
+from larder.counters.left_out_headers import LeftOutHeaders
 from larder.counters.traffic import Traffic
 from larder.declaring.problems import Problem
 from larder.delivery.guarantees import Guarantee
@@ -29,6 +29,9 @@ from larder.kafka.retrying import within
 
 HELD_BATCHES: Final = 64
 """How many full batches may wait for the previous transaction to end before processing waits."""
+
+HEADER_BYTES: Final = 8_192
+"""More than what Larder's headers and those that go along add to a record: only larger records are measured."""
 
 ANSWER_SECONDS: Final = 15.0
 """How long a step of a unit may take. aiokafka may wait forever, and the broker ends a transaction after 10 s."""
@@ -119,9 +122,14 @@ class Delivery:
 
     def emit(
         self, output: Output, partition: int, key: bytes | None, value: bytes | None, timestamp: int,
-        headers: Headers = NO_HEADERS,
+        headers: Headers = NO_HEADERS, carried: Headers = NO_HEADERS,
     ) -> None:  # fmt: skip
-        """Add one record; `timestamp` in milliseconds since the epoch."""
+        """Add one record; `timestamp` in milliseconds since the epoch.
+
+        Headers that are `carried` along are left out if the topic would refuse the record because of them.
+        """
+        if carried:
+            headers = self._fitting(output, key, value, headers, carried)
         unit, place = self._unit, (output.topic, partition)
         batch = unit.filling.get(place) or self._new(output, partition)
         if batch.append(timestamp=timestamp, key=key, value=value, headers=headers) is None:
@@ -133,16 +141,18 @@ class Delivery:
     def emit_many(
         self, output: Output, keys: Sequence[bytes | None], values: Sequence[bytes | None],
         timestamps: Sequence[int], by: Sequence[bytes], headers: Sequence[Headers] | None = None,
+        carried: Sequence[Headers] | None = None,
     ) -> None:  # fmt: skip
         """Add records in order, each to the partition of its key in `by`.
 
-        `headers` has the headers of each record; it is faster without.
+        `headers` and `carried` have the headers of each record; it is faster without.
         """
         partitions = partitions_of(by, output.partitions)
-        if self._refusals.careful() or headers is not None:
-            columns = zip(keys, values, partitions, timestamps, headers or repeat(NO_HEADERS, len(keys)), strict=True)
-            for key, value, partition, timestamp, each in columns:
-                self.emit(output, partition, key, value, timestamp, each)
+        if self._refusals.careful() or headers is not None or carried is not None:
+            none = [NO_HEADERS] * len(keys)
+            columns = zip(keys, values, partitions, timestamps, headers or none, carried or none, strict=True)
+            for key, value, partition, timestamp, own, along in columns:
+                self.emit(output, partition, key, value, timestamp, own, along)
             return
         topic, unit = output.topic, self._unit
         filling = [
@@ -154,6 +164,21 @@ class Delivery:
                 unit.full.append(FullBatch((topic, partition), filling[partition]))
                 filling[partition] = self._new(output, partition)
                 filling[partition].append(timestamp=timestamp, key=key, value=value)
+
+    def _fitting(
+        self, output: Output, key: bytes | None, value: bytes | None, headers: Headers, carried: Headers
+    ) -> Headers:
+        """Return all headers of a record; without the carried ones if the topic would refuse it because of them."""
+        both = [*headers, *carried]
+        if output.takes_more(key, value, HEADER_BYTES) or output.takes(key, value, both):
+            return both
+        self.left_out.note(output.topic, f"with them it would have more than {output.max_bytes} bytes")
+        return headers
+
+    @property
+    def left_out(self) -> LeftOutHeaders:
+        """How many records went on without their carried headers."""
+        return self._traffic.left_out
 
     def _new(self, output: Output, partition: int) -> BatchBuilder:
         batch = self._unit.filling[output.topic, partition] = self._guarantee.new_batch(output.max_bytes)

@@ -20,5 +20,8 @@ WAS_HEADER: Final = "larder.was"
 WAITED_HEADER: Final = "larder.waited"
 """On a record that waited when its service was scaled: the time at which its wait ends, and the step it waited in."""
 
+MADE_HEADER: Final = "larder.made"
+"""On a record with a trace: when it was made, in milliseconds since the epoch, and by which worker."""
+
 MOVED_HEADER: Final = "larder.moved"
 """On a record without a value: the row has moved to another partition."""

@@ -11,6 +11,7 @@ from aiokafka.structs import TopicPartition
 from larder.counters.counts import Counts
 from larder.counters.operator_counts import Results
 from larder.declaring.operators import Operator
+from larder.delivery.carried import TRACE_ONLY, CarriedHeaders, Carrying
 from larder.delivery.dead_letters import DeadLetters
 from larder.delivery.delivery import Delivery
 from larder.delivery.output import Output
@@ -23,7 +24,8 @@ class PartitionContext:
     """One partition of a service's topics, for one `step` that is declared on it.
 
     `tables` has all tables of the service by topic; `letters` is the topic of its dead letters. `generation` is the
-    group's generation in which the partition was assigned. `clock` returns seconds since the epoch.
+    group's generation in which the partition was assigned. `clock` returns seconds since the epoch. `carrying` says
+    which headers go along.
     """
 
     tp: TopicPartition
@@ -35,6 +37,7 @@ class PartitionContext:
     generation: int
     clock: Callable[[], float]
     step: str = ""
+    carrying: Carrying = TRACE_ONLY
 
     def of(self, tp: TopicPartition) -> Self:
         """Return the same context for another partition."""
@@ -58,6 +61,10 @@ class PartitionContext:
         """Return this partition of a table that the service owns: see `OwnedRows`."""
         table = self.tables[output.topic].at(self.tp.partition)
         return OwnedRows(table, output, self.delivery, self.generation, public, floor)
+
+    def carried(self) -> CarriedHeaders:
+        """What the records of the partition carry to what is made from them."""
+        return CarriedHeaders(self.carrying, self.tp.topic, self.tp.partition, self.delivery.left_out, self.clock)
 
     def results(self, operator: Operator) -> Results:
         """Return the counts of an operator whose kind has no counts of its own: records by result, one word each."""

@@ -17,7 +17,7 @@ from aiokafka.structs import TopicPartition
 
 from larder.delivery.delivery import Delivery
 from larder.delivery.headers import BASED_ON_HEADER, GENERATION_HEADER
-from larder.delivery.output import Headers, Output
+from larder.delivery.output import NO_HEADERS, Headers, Output
 from larder.delivery.unit import Unit
 from larder.kafka.partitioner import partition_of
 from larder.local_tables.partition_view import PartitionView
@@ -127,7 +127,7 @@ class OwnedRows:
         if self._public is not None:
             self._delivery.check(self._public, row.key, row.value, timestamp, headers)
 
-    def write(self, row: Written, timestamp: int, based_on: int | None = None) -> None:
+    def write(self, row: Written, timestamp: int, based_on: int | None = None, carried: Headers = NO_HEADERS) -> None:
         """Write a row or its deletion; `timestamp` is in milliseconds since the epoch."""
         delivery = self._delivery
         if delivery.unit is not self._unit:
@@ -136,10 +136,10 @@ class OwnedRows:
         self._of_unit.append(row)
         self._unstored[row.key] = row
         headers = self.headers(row, based_on)
-        delivery.emit(self.output, self.partition, row.key, row.value, timestamp, headers)
+        delivery.emit(self.output, self.partition, row.key, row.value, timestamp, headers, carried)
         if self._public is not None:
             partition = partition_of(row.key, self._public.partitions)
-            delivery.emit(self._public, partition, row.key, row.value, timestamp, headers)
+            delivery.emit(self._public, partition, row.key, row.value, timestamp, headers, carried)
 
     def headers(self, row: Written, based_on: int | None = None) -> Headers:
         """Return the headers that `write` adds to a row."""

@@ -72,6 +72,7 @@ class ReactingHandler:
         self._begun = begun
         self._dead_letters = at.dead_letters()
         self._delivery = at.delivery
+        self._carried = at.carried()
         self._events = EmittedEvents(at.delivery)
         self._next = at.table.position(at.tp.partition)
         self._complete = True
@@ -134,7 +135,7 @@ class ReactingHandler:
             self._counts.parked += 1
             self._dead_letters.add(change.record, cause_of(error))
         else:
-            self._events.collect(events, change.record.timestamp)
+            self._events.collect(events, change.record.timestamp, self._carried.of(change.record))
             self._counts.emitted += len(events)
 
     def _stored(self, batch: int, keys: Iterable[bytes], records: Sequence[Record], position: int) -> None:

@@ -19,9 +19,11 @@ from larder.pages.partitions import by_topic, partition_map
 from larder.pages.row_tables import listing
 from larder.pages.samples import outcomes
 from larder.pages.scaling import scaling
+from larder.pages.timeline import bars
 from larder.pages.troubles import troubles
 from larder.pages.values import indented, shown, top
 from larder.queries.stored_calls import CallState
+from larder.tracing.story import notes
 
 Data = Mapping[str, Any]
 View = Callable[[Data, bytes], dict[str, Any]]
@@ -141,6 +143,11 @@ def topology(data: Data, _: bytes) -> dict[str, Any]:
     return {"drawing": drawing(data["nodes"], data["edges"]), "names": names}
 
 
+def trace(data: Data, _: bytes) -> dict[str, Any]:
+    """Return the steps of a story with their bars, and what a reader has to know beside them."""
+    return {"steps": list(zip(data["steps"], bars(data["steps"], data["took_ms"]), strict=True)), "notes": notes(data)}
+
+
 def joins(data: Data, _: bytes) -> dict[str, Any]:
     """Return each join with its sums, the outcomes by partition, and its samples."""
     return {"joins": [outcomes(join) for join in data["joins"]]}
@@ -165,6 +172,7 @@ VIEWS: Final[Mapping[str, View]] = {
     "calls": calls,
     "call": call,
     "topology": topology,
+    "trace": trace,
     "error": plain,
 }
 

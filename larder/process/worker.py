@@ -18,8 +18,10 @@ import msgspec
 import uvloop
 
 from larder.clock import now
+from larder.config.declared import declared_services
 from larder.config.errors import MistakeError, UnavailableError
 from larder.config.web_address import bound_address, public_address
+from larder.declaring.carried import carried_names
 from larder.declaring.problems import Problem
 from larder.group.faust_app import quiet
 from larder.group.start_offsets import Fallback
@@ -108,6 +110,8 @@ async def _work(service: Service, settings: Settings, options: Options) -> None:
         requests=service.requests,
         predicates=service.predicates,
         desk=runner.runtime.requests,
+        carried=carried_names(service),
+        services=lambda: list(declared_services(settings.modules).values()),
         calls=lambda: runner.runtime.service.calls,
     )
     observed = Observed(runner, memory, now, stall=settings.stall_s, warnings=warnings)

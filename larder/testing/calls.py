@@ -40,6 +40,7 @@ class MemoryCall(MemoryStep):
         self._declared = call
         self._compiled = compile_call(call)
         self._topic = input_name(run.service, call.source)
+        self._carried = run.carried(self._topic)
         self._calls: dict[str, tuple[StoredCall, MemoryRecord]] = {}
         self._turns = CallTurns()
 
@@ -93,7 +94,8 @@ class MemoryCall(MemoryStep):
         if not wanted:
             return replace(call, due=min(now + 1.0, call.since + declared.retry.within))
         begun = transitions.begun(call, BEGINNING)
-        returned, error = _made(declared, event, Attempt(begun.key, begun.attempt))
+        attempt = Attempt(begun.key, begun.attempt, self._carried.outside(call.event))
+        returned, error = _made(declared, event, attempt)
         outcome = (
             done(self._compiled, begun, returned)
             if error is None
@@ -140,9 +142,9 @@ class MemoryCall(MemoryStep):
             self._run.dead_letter(self._topic, record, given_up.reason)
 
     def _publish(self, call: StoredCall, events: list[ResultEvent]) -> None:
-        topics = {topic.name: topic for topic in self._declared.into}
+        carried, topics = self._carried.of(call.event), {topic.name: topic for topic in self._declared.into}
         for each in events:
-            self._run.publish(topics[each.into], each.key, each.value, call.timestamp)
+            self._run.publish(topics[each.into], each.key, each.value, call.timestamp, carried)
 
 
 def _made(call: Call, event: Any, attempt: Attempt) -> tuple[Any, BaseException | None]:

@@ -55,7 +55,7 @@ class MemoryDecider:
     def decide(self, key: bytes, event: Any, where: str, record: MemoryRecord) -> DecisionVerdict:
         """Apply the verdict on an event, and return it; raise ValueError and do nothing if that is impossible.
 
-        `record` has the JSON of the event, if any, and its time.
+        `record` has the JSON of the event, if any, its time, and the headers that go along.
         """
         self._partition = partition_of(key, self.count)
         self._timestamp = record.timestamp
@@ -64,10 +64,10 @@ class MemoryDecider:
         for touched in (*verdict.rows, *(woken for woken, _ in verdict.wakes)):
             check_place(self.topic, touched, self._partition, self.count)
         rows = [self._new(changed, row) for changed, row in verdict.rows.items()]
-        self._do(verdict, rows, record.timestamp)
+        self._do(verdict, rows, record)
         if verdict.refusal is not None:
             refused = self.compiled.refused(where, key, verdict.refusal, record.value)
-            self._run.publish(self._run.service.refusals, *refused, record.timestamp)
+            self._run.publish(self._run.service.refusals, *refused, record.timestamp, record.headers)
         return verdict
 
     @property
@@ -92,10 +92,10 @@ class MemoryDecider:
         revision = None if self.topic.revision is None else (self.table.revision(key) or 0) + 1
         return _NewRow(key, None if row is None else self.compiled.written(row, revision)[0], revision)
 
-    def _do(self, verdict: DecisionVerdict, rows: list[_NewRow], timestamp: int) -> None:
+    def _do(self, verdict: DecisionVerdict, rows: list[_NewRow], cause: MemoryRecord) -> None:
         for row in rows:
-            self._run.publish(self.topic, row.key, row.value, timestamp, row.headers)
+            self._run.publish(self.topic, row.key, row.value, cause.timestamp, (*row.headers, *cause.headers))
         for into, key, value in verdict.emitted:
-            self._run.publish(self.compiled.decide.into[into], key, value, timestamp)
+            self._run.publish(self.compiled.decide.into[into], key, value, cause.timestamp, cause.headers)
         for key, at in verdict.wakes:
-            self.wake_ups.set(key, at)
+            self.wake_ups.set(key, at, cause.headers)

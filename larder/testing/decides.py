@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 
 import msgspec
@@ -32,6 +33,7 @@ class MemoryDecide(MemoryStep):
         self.inputs = {source: partial(self._take, number) for number, source in enumerate(decide.inputs)}
         self._run = run
         self._decider = MemoryDecider(decide, run)
+        self._carried = [run.carried(input_name(run.service, source)) for source in decide.inputs]
         self._wake_ups = self._decider.wake_ups
         self._wake_ups_topic = wake_ups_name(run.service.name, decide)
 
@@ -54,15 +56,16 @@ class MemoryDecide(MemoryStep):
         key, event = decider.compiled.events[number](record.value)
         check_event_place(source, record, decider.topic, key, decider.count)
         where = Coordinates(input_name(self._run.service, source), 0, record.offset)
-        decider.decide(key, event, str(where), record)
+        decider.decide(key, event, str(where), replace(record, headers=self._carried[number].of(record)))
 
     def _wake(self, key: bytes, wake_up: SetWakeUp) -> None:
         now = int(self._run.now * 1000)
         json = msgspec.json.encode({"key": key, "at": wake_up.at})
-        record = MemoryRecord(key, json, wake_up.offset, timestamp=now)
+        headers = self._run.carried(self._wake_ups_topic).again(list(wake_up.headers))
+        record = MemoryRecord(key, json, wake_up.offset, wake_up.headers, now)
         try:
             event = WakeUp(self._decider.topic.key_codec.decode(key), as_utc(wake_up.at))
             where = Coordinates(self._wake_ups_topic, 0, wake_up.offset)
-            self._decider.decide(key, event, str(where), MemoryRecord(key, None, wake_up.offset, timestamp=now))
+            self._decider.decide(key, event, str(where), MemoryRecord(key, None, wake_up.offset, headers, now))
         except ValueError as error:
             self._run.dead_letter(self._wake_ups_topic, record, cause_of(error))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Any, Final, Self, cast
 
 from larder.declaring.coordinates import Coordinates
@@ -20,6 +20,8 @@ from larder.testing.records import Headers, MemoryAnswer, MemoryLetter, MemoryRe
 from larder.testing.requests import MemoryRequest, asked_at, body_of
 from larder.testing.run import MemoryRun
 from larder.testing.tables import TableView
+
+NO_HEADERS: Final[Mapping[str, str]] = MappingProxyType({})
 
 START: Final = datetime(2000, 1, 1, tzinfo=UTC)
 """The time at which the clock of a driver starts by default, the same in each run."""
@@ -100,7 +102,12 @@ class Driver:
         self._run.settle()
 
     def request(
-        self, address: str, body: Row | Mapping[str, Any] | bytes | None = None, *, once: str | None = None
+        self,
+        address: str,
+        body: Row | Mapping[str, Any] | bytes | None = None,
+        *,
+        once: str | None = None,
+        headers: Mapping[str, str] = NO_HEADERS,
     ) -> MemoryAnswer:
         """Send a request to an address that the service declares, and return its answer.
 
@@ -110,6 +117,7 @@ class Driver:
                  are in the path.
         once     the header `Idempotency-Key`. For 24 hours of the driver's clock, a request with
                  the same one counts once, and gets its first answer again.
+        headers  other headers; those that go along do, the others have no effect.
 
         Raise DeclarationError if the service has no such address, or if the body is a row of
         another type than that of the request.
@@ -120,7 +128,7 @@ class Driver:
         """
         request, path = asked_at(self._run.service, address)
         step = cast("MemoryRequest", self._run.readers[request].step)
-        answer = step.ask(body_of(request, body), path, once, int(self._run.now * 1000))
+        answer = step.ask(body_of(request, body), path, once, int(self._run.now * 1000), headers)
         self._run.settle()
         return answer
 

@@ -41,6 +41,7 @@ class MemoryReactions(MemoryStep):
         self._run = run
         self._reactions = [(each, compile_reaction(each)) for each in reactions]
         self._rows = MemoryTable(topic)
+        self._carried = run.carried(topic.name)
 
     def _take(self, record: MemoryRecord) -> None:
         if (change := _change(self._rows, record)) is None:
@@ -52,7 +53,7 @@ class MemoryReactions(MemoryStep):
             for into, key, value in react(old, change.new)
         ]
         for into, key, value in events:
-            self._run.publish(into, key, value, record.timestamp)
+            self._run.publish(into, key, value, record.timestamp, self._carried.of(record))
 
 
 class GlobalReactions(MemoryStep):

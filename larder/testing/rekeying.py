@@ -25,10 +25,10 @@ if TYPE_CHECKING:
 
 def rekeying(rekeyed: Rekeyed, run: MemoryRun) -> Callable[[MemoryRecord], None]:
     """Return a function that forwards or drops a record; it raises ValueError, with the cause, for a dead letter."""
-    name = input_name(run.service, rekeyed)
+    name, carried = input_name(run.service, rekeyed), run.carried(rekeyed.source.name)
 
     def send(record: MemoryRecord) -> None:
-        run.append(name, replace(record, offset=len(run.log(name))))
+        run.append(name, replace(record, offset=len(run.log(name)), headers=tuple(carried.passed_on(record))))
 
     if isinstance(rekeyed.source, OwnerTopic) and rekeyed.source.revision is not None:
         return _Rows(rekeyed, rekeyed.source.revision, send)

@@ -8,6 +8,7 @@ from urllib.parse import unquote
 
 import msgspec
 
+from larder.declaring.carried import carried_by_request, carried_names
 from larder.declaring.compiled.requests import InvalidRequestError, ReadRequest, compile_request
 from larder.declaring.counted_requests import CountedRequest
 from larder.declaring.dead_letters import cause_of
@@ -18,7 +19,7 @@ from larder.declaring.requests import Request
 from larder.declaring.rows import Row
 from larder.declaring.topics import EventTopic
 from larder.testing.decider import MemoryDecider
-from larder.testing.records import MemoryAnswer, MemoryRecord
+from larder.testing.records import Headers, MemoryAnswer, MemoryRecord
 from larder.testing.run import MemoryRun
 from larder.testing.steps import MemoryStep, open_in_memory
 
@@ -76,6 +77,11 @@ def _path(declared: str, address: str) -> Mapping[str, str] | None:
     return {part[1:-1]: text for part, text in pairs if part.startswith("{")}
 
 
+def _texts(record: MemoryRecord) -> Mapping[str, str]:
+    """Return the headers of a record as those of a request."""
+    return {name: each.decode(errors="replace") for name, each in record.headers if each is not None}
+
+
 class MemoryRequest(MemoryStep):
     """The requests at one address, and those that have counted. A run over lists gives them as records of a topic."""
 
@@ -88,15 +94,24 @@ class MemoryRequest(MemoryStep):
         self._typed = decoder(request.state.topic.row)
         self._counted: dict[bytes, CountedRequest] = {}
         self._asked = 0
+        self._run = run
+        self._names = carried_names(run.service)
         self._answers = run.produced.answers[request.address]
 
-    def ask(self, body: bytes, path: Mapping[str, str], once: str | None, timestamp: int) -> MemoryAnswer:
-        """Return the answer to a request: its body, the texts in its path, its `Idempotency-Key`, its time in ms."""
+    def ask(
+        self, body: bytes, path: Mapping[str, str], once: str | None, timestamp: int, headers: Mapping[str, str]
+    ) -> MemoryAnswer:
+        """Return the answer to a request: its body, the texts in its path, its `Idempotency-Key`, its time in ms.
+
+        `headers` are all its headers; those that do not go along are ignored.
+        """
         self._asked += 1
         try:
             read = self._read(body, path, once)
             counted = None if read.id is None else self._counted.get(read.id)
-            outcome = first_outcome(read, counted, timestamp / 1000) or self._decided(read, timestamp)
+            outcome = first_outcome(read, counted, timestamp / 1000) or self._decided(
+                read, timestamp, self._carried(headers)
+            )
         except (InvalidRequestError, RequestFailedError) as error:
             return MemoryAnswer(error.status, reason=str(error))
         if outcome.refusal is not None:
@@ -106,14 +121,19 @@ class MemoryRequest(MemoryStep):
 
     def _take(self, record: MemoryRecord) -> None:
         once = None if record.key is None else record.key.decode()
-        self._answers.append(self.ask(record.value or b"", {}, once, record.timestamp))
+        self._answers.append(self.ask(record.value or b"", {}, once, record.timestamp, _texts(record)))
 
-    def _decided(self, read: ReadRequest, timestamp: int) -> Outcome:
+    def _carried(self, headers: Mapping[str, str]) -> Headers:
+        found = carried_by_request({name.lower(): each for name, each in headers.items()}, self._names)
+        return self._run.carried(self._address).again([(name, each.encode()) for name, each in found.items()])
+
+    def _decided(self, read: ReadRequest, timestamp: int, carried: Headers) -> Outcome:
         key, table = read.key, self._decider.table
         existed = table.get(key) is not None
         where = f"{self._address} {self._asked if read.id is None else read.id.hex()}"
         try:
-            verdict = self._decider.decide(key, read.event, where, MemoryRecord(key, read.json, 0, timestamp=timestamp))
+            cause = MemoryRecord(key, read.json, 0, carried, timestamp)
+            verdict = self._decider.decide(key, read.event, where, cause)
         except ValueError as error:
             raise NotDecidableError(cause_of(error)) from error
         row = table.get(key)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, cast
 
 from larder.declaring.compiled.joins import revision_reader
 from larder.declaring.dead_letters import cause_of
-from larder.declaring.facts import joined_name
+from larder.declaring.facts import input_name, joined_name
 from larder.declaring.joins import Join
 from larder.declaring.sources import events_of
 from larder.declaring.topics import OwnerTopic
@@ -39,10 +39,11 @@ class MemoryResults:
         """Prepare to publish into the topic of a join."""
         self._into = join.into
         self._publish = run.publish
+        self._carried = run.carried(input_name(run.service, join.source))
 
     def made(self, record: MemoryRecord, key: bytes, value: bytes) -> None:
         """Publish a result."""
-        self._publish(self._into, key, value, record.timestamp)
+        self._publish(self._into, key, value, record.timestamp, self._carried.of(record))
 
     def none(self, record: MemoryRecord) -> None:
         """Handle a record without a result; raise ValueError if it is not a row and so must not have effects."""
@@ -77,7 +78,7 @@ class MemoryRowResults(MemoryResults):
 
     def _delete(self, record: MemoryRecord, revision: int | None) -> None:
         headers: Headers = () if revision is None else ((REVISION_HEADER, b"%d" % revision),)
-        self._publish(self._into, record.key, None, record.timestamp, headers)
+        self._publish(self._into, record.key, None, record.timestamp, (*headers, *self._carried.of(record)))
 
 
 class GatheredResults(MemoryRowResults):

@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from math import inf
 from typing import Final
 
+from larder.counters.left_out_headers import LeftOutHeaders
+from larder.declaring.carried import carried_names
 from larder.declaring.checks.declarations import problems
 from larder.declaring.coordinates import Coordinates
 from larder.declaring.dead_letters import cause_of, dead_letter
@@ -20,6 +22,7 @@ from larder.declaring.operators import Operator, Topic
 from larder.declaring.problems import DeclarationError, Problem
 from larder.declaring.service import Service
 from larder.declaring.topics import OwnerTopic, Rekeyed
+from larder.delivery.carried import CarriedHeaders, Carrying
 from larder.testing.readers import Reader
 from larder.testing.records import Headers, MemoryLetter, MemoryRecord, TopicRecords
 from larder.testing.rekeying import rekeying
@@ -28,6 +31,9 @@ from larder.testing.tables import MemoryTable
 from larder.testing.wake_ups import MemoryWakeUps
 
 log = logging.getLogger("larder")
+
+WORKER: Final = "driver"
+"""The worker that traced records name."""
 
 MOST_FOR_A_RECORD: Final = 10_000
 """The most records that may result from one. A service that feeds itself endlessly gets there within a second."""
@@ -55,6 +61,10 @@ class MemoryRun:
             {name: [] for name in _written(service)}, [each.address for each in service.requests]
         )
         self._logs: dict[str, list[MemoryRecord]] = {}
+        self._carrying = Carrying(
+            carried_names(service), [input_name(service, each) for each in service.rekeyed], WORKER
+        )
+        self._left_out = LeftOutHeaders()
         self.tables = {table.name: MemoryTable(table.topic) for table in service.tables}
         self.wake_ups = defaultdict[str, MemoryWakeUps](MemoryWakeUps)
         self._level = _level(self)
@@ -67,6 +77,11 @@ class MemoryRun:
     def log(self, topic: str) -> list[MemoryRecord]:
         """Return the records of a topic, those of the test and those of the service."""
         return self._logs.setdefault(topic, [])
+
+    def carried(self, topic: str) -> CarriedHeaders:
+        """Return what the records of a topic carry to what is made from them."""
+        # A run without a clock is at the beginning of time.
+        return CarriedHeaders(self._carrying, topic, 0, self._left_out, lambda: max(self.now, 0.0))
 
     def append(self, topic: str, record: MemoryRecord) -> None:
         """Add a record to its topic: a table applies it at once, and `.by` forwards it."""
@@ -81,7 +96,7 @@ class MemoryRun:
         self, into: Topic, key: bytes | None, value: bytes | None, timestamp: int, headers: Headers = ()
     ) -> None:
         """Publish a record of the service."""
-        record = MemoryRecord(key, value, len(self.log(into.name)), headers, timestamp, into.row)
+        record = MemoryRecord(key, value, len(self.log(into.name)), tuple(headers), timestamp, into.row)
         self.produced[into.name].append(record)
         self.append(into.name, record)
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 from math import inf
 from typing import NamedTuple
 
+from larder.testing.records import Headers
+
 
 class SetWakeUp(NamedTuple):
-    """The time of a row's wake-up, in seconds since 1970, and its offset in the topic of wake-ups."""
+    """The time of a row's wake-up, in seconds since 1970, its offset in the topic of wake-ups, and its headers."""
 
     at: float
     offset: int
+    headers: Headers = ()
 
 
 class MemoryWakeUps:
@@ -30,9 +33,9 @@ class MemoryWakeUps:
         wake_up, key = min((wake_up, key) for key, wake_up in self._wake_ups.items())
         return key, wake_up
 
-    def set(self, key: bytes, at: float) -> None:
+    def set(self, key: bytes, at: float, headers: Headers = ()) -> None:
         """Set the wake-up of a row; it replaces an earlier one."""
-        self._wake_ups[key] = SetWakeUp(at, self._ever_set)
+        self._wake_ups[key] = SetWakeUp(at, self._ever_set, headers)
         self._ever_set += 1
 
     def fired(self, key: bytes, at: float) -> None:

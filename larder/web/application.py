@@ -28,6 +28,7 @@ from larder.web.routes import (
     rows,
     services,
     tables,
+    trace,
 )
 from larder.web.sources import SOURCES
 
@@ -49,10 +50,10 @@ def make_app(sources: Sources, seen: Observed | None = None) -> web.Application:
     app[HOPPING] = Hopping()
     app[ROW_WAITS] = RowWaits(sources, app[HOPPING])
     app[UNTIMED] = frozenset([*changes.UNTIMED, *rows.UNTIMED])
-    for module in (rows, changes, tables, services, dead_letters, refusals, calls, openapi, pages):
+    for module in (rows, changes, tables, services, dead_letters, refusals, calls, trace, openapi, pages):
         for path, handler in module.ADDRESSES:
             app.router.add_get(path, handler)
-    for module in (changes, letter_lists, pages, requests, unsettled):
+    for module in (changes, letter_lists, pages, requests, trace, unsettled):
         module.set_up(app)
     if seen is not None:
         observability.set_up(app, seen)

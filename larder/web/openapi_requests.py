@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
 import msgspec
 
+from larder.declaring.carried import TRACEPARENT
 from larder.declaring.compiled.requests import LEAST_ONCE, MOST_ONCE
 from larder.web.openapi import RETRY_AFTER, parameter
 from larder.web.posted import IF_MATCH, IF_NONE_MATCH, ONCE
@@ -56,6 +57,9 @@ _ONCE: Final = {
     **parameter(ONCE, "with it, the request counts once; it stands for an id that the body leaves out", where="header"),
     "schema": {**TEXT, "minLength": LEAST_ONCE, "maxLength": MOST_ONCE, "pattern": "^[ -~]*$"},
 }
+_TRACEPARENT: Final = parameter(
+    TRACEPARENT, "the trace of the request, as in W3C Trace Context; what is decided has it too", where="header"
+)
 _IF_MATCH: Final = parameter(IF_MATCH, 'the revision of the row in quotes, as in "7", or * for any', where="header")
 _IF_NONE_MATCH: Final = parameter(IF_NONE_MATCH, "* if there must be no row", where="header")
 _UNTIL: Final = parameter("until", "a predicate of the table: answer once the row satisfies it")
@@ -123,7 +127,7 @@ def _described(request: Request, name: str, body: Schema, row: str) -> dict[str,
     }
     return {
         "summary": request.sentence(),
-        "parameters": [*_in_path(request, body), _ONCE, _IF_MATCH, _IF_NONE_MATCH, _UNTIL, _WAIT],
+        "parameters": [*_in_path(request, body), _ONCE, _TRACEPARENT, _IF_MATCH, _IF_NONE_MATCH, _UNTIL, _WAIT],
         "requestBody": {"required": bool(required), "content": {"application/json": {"schema": given}}},
         "responses": answers,
     }

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from aiohttp import web
 
 from larder.config.errors import MistakeError
+from larder.declaring.carried import carried_by_request
 from larder.declaring.compiled.requests import CompiledRequest, ReadRequest
 from larder.declaring.outcomes import RowCondition
 from larder.declaring.problems import LarderError, Problem
@@ -16,7 +17,9 @@ from larder.web.parameters import fields_of
 from larder.web.responses import JSON
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
+
+    from larder.delivery.output import Headers
 
 BODY_SECONDS = 10.0
 """The time for a whole body."""
@@ -48,10 +51,12 @@ class Posted(NamedTuple):
     body: bytes
     kept: Mapping[str, str]
     """The headers that it keeps on its way to another worker."""
+    carried: Headers
+    """The headers that go along to what is decided, never those of Larder."""
 
 
-async def posted(request: web.Request, compiled: CompiledRequest) -> Posted:
-    """Read a request; raise UnacceptableError, MistakeError or InvalidRequestError."""
+async def posted(request: web.Request, compiled: CompiledRequest, carried: Collection[str]) -> Posted:
+    """Read a request and its headers of these names; raise UnacceptableError, MistakeError or InvalidRequestError."""
     declared = f"request {compiled.request.address}"
     _require_own_site(request)
     if request.content_type != JSON:
@@ -63,7 +68,14 @@ async def posted(request: web.Request, compiled: CompiledRequest) -> Posted:
     body = await _body(request, declared)
     read = compiled.read(body, path, request.headers.get(ONCE))
     kept = {name: request.headers[name] for name in (ONCE, IF_MATCH, IF_NONE_MATCH) if name in request.headers}
-    return Posted(read, condition, body, {"Content-Type": JSON, **kept})
+    along = carried_by_request(request.headers, carried)
+    return Posted(
+        read,
+        condition,
+        body,
+        {"Content-Type": JSON, **kept, **along},
+        [(name, value.encode()) for name, value in along.items()],
+    )
 
 
 async def _body(request: web.Request, declared: str) -> bytes:

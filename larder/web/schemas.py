@@ -75,6 +75,25 @@ _UNSETTLED = or_null(
     )
 )
 
+_STEP = thing(
+    {
+        "topic": TEXT,
+        "partition": WHOLE,
+        "offset": WHOLE,
+        "id": TEXT,
+        "kind": {"enum": ["record", "deletion", "refusal", "dead letter"]},
+        "key": or_null(TEXT),
+        "service": or_null(TEXT),
+        "worker": or_null(TEXT),
+        "at": TEXT,
+        "after_ms": WHOLE,
+        "latency_ms": or_null(WHOLE),
+        "cause": or_null(TEXT),
+        "trace": or_null(TEXT),
+        "note": or_null(TEXT),
+    }
+)
+
 _CALL = thing(
     {
         "id": TEXT,
@@ -93,6 +112,21 @@ _CALL = thing(
 )
 
 SCHEMAS: dict[str, Any] = {
+    "Story": thing(
+        {
+            "key": TEXT,
+            "since": TEXT,
+            "until": TEXT,
+            "traces": things(TEXT),
+            "services": things(TEXT),
+            "took_ms": WHOLE,
+            "steps": things(_STEP),
+            "topics_read": WHOLE,
+            "records_read": WHOLE,
+            "missing_topics": things(TEXT),
+            "whole": FLAG,
+        }
+    ),
     "Problem": thing(
         dict.fromkeys(("type", "title", "detail", "declared", "requires", "found", "do"), TEXT) | {"status": WHOLE},
         {"partition": WHOLE, "partitions": things(WHOLE), "expected_end_s": or_null(NUMBER), **_HOW_FAR},

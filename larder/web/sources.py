@@ -9,16 +9,18 @@ from aiohttp import web
 
 from larder.clock import now
 from larder.config.connection import Connection
+from larder.declaring.carried import TRACEPARENT
 from larder.operators.decides.requests import RequestDesk
 from larder.queries.directory import Directory
 from larder.web.scan_slots import HOPPED_SCANS, ScanSlots
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from larder.declaring.calls import Call
     from larder.declaring.predicates import Predicate
     from larder.declaring.requests import Request
+    from larder.declaring.service import Service
     from larder.local_tables.table import LocalTable
 
 
@@ -46,6 +48,8 @@ class Sources:
     warnings   what the process has too little of.
     requests   the requests that the service declares, and the desk that takes them here.
     predicates what clients may wait for.
+    carried    the names of the headers of requests that go along.
+    services   returns the services that the loaded modules declare.
     calls      returns the calls of the service as it runs now.
     """
 
@@ -64,6 +68,8 @@ class Sources:
     requests: Sequence[Request] = ()
     desk: RequestDesk = field(default_factory=RequestDesk)
     predicates: Sequence[Predicate] = ()
+    carried: Collection[str] = (TRACEPARENT,)
+    services: Callable[[], Sequence[Service]] = tuple
     calls: Callable[[], Sequence[Call]] = tuple
     slots: ScanSlots = field(default_factory=ScanSlots)
     hopped_slots: ScanSlots = field(default_factory=lambda: ScanSlots(HOPPED_SCANS))

@@ -97,7 +97,7 @@ class Assignments:
             {tp: position for tp, position in self._inputs.positions.items() if tp in assigned},
             {tp: floor for tp in assigned if (floor := self._inputs.floor(tp)) > starts[tp]},
             self._inputs.new.holds, self._inputs.new.unfit(assigned), self._driving.chore(assigned, self._delivery),
-            offsets.ends, self._topics.ids, self._runtime.callers.of,
+            self._runtime.options.worker, offsets.ends, self._topics.ids, self._runtime.callers.of,
         )  # fmt: skip
         assembly = Assembly(assignment)
         lanes = assembly.lanes()

@@ -11,6 +11,7 @@ from unittest.mock import patch
 
 import pytest
 from aiohttp import ClientSession, web
+from aiohttp.test_utils import TestServer
 
 from agents import mailing, outside, payments, stock
 from app.outside import application
@@ -147,3 +148,22 @@ def test_nobody_there_is_an_outage() -> None:
 
     with patch.object(outside, "URL", "http://127.0.0.1:1"):
         asyncio.run(run())
+
+
+def test_who_is_asked_gets_the_trace_and_the_key() -> None:
+    found: list[Mapping[str, str]] = []
+
+    async def note(request: web.Request) -> web.Response:
+        found.append(request.headers)
+        return web.json_response({})
+
+    async def run() -> None:
+        asked = web.Application()
+        asked.router.add_post("/mails", note)
+        async with TestServer(asked) as server:
+            with patch.object(outside, "URL", str(server.make_url("")).rstrip("/")):
+                letter = Letter(order_id="o1", customer_id="c1", text="Dear Ada")
+                await mailing.send(letter, Attempt("o1", 1, {"traceparent": "00-1-2-01"}))
+
+    asyncio.run(run())
+    assert [(each["traceparent"], each["Idempotency-Key"]) for each in found] == [("00-1-2-01", "o1")]

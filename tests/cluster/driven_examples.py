@@ -87,7 +87,7 @@ def events(name: str, row: type[Row], key: str, by: str = "{prefix}") -> EventTo
     return EventTopic("{prefix}." + name, row, key=key, owner=by)
 
 
-service = Service("{prefix}")
+service = Service("{prefix}", headers=["tenant"])
 customers = service.table(owner("customers", Customer, "customer_id", by="crm"))
 products = service.global_table(owner("products", Product, "product_id", None, by="catalogue"))
 orders = events("orders", Order, "order_id", by="checkout").by("customer_id")
@@ -160,11 +160,12 @@ def mail(event: Thanks | Renamed, row: Mails | None) -> Mails:
 
 
 class Asked(NamedTuple):
-    """A request to send: its address, its body, its `Idempotency-Key`."""
+    """A request to send: its address, its body, its `Idempotency-Key`, its other headers."""
 
     address: str
     body: Any
     once: str | None
+    headers: tuple[tuple[str, bytes | None], ...] = ()
 
 
 class Input(NamedTuple):
@@ -179,8 +180,15 @@ class Input(NamedTuple):
 def example(chance: random.Random, name: str, steps: int) -> Iterable[Input | Asked]:
     """Yield the steps of one example: its own two customers, products, orders and addresses, and invalid records."""
     kinds: list[Callable[[random.Random, str], Input | Asked]] = [_customer, _product, _order, _address, _credit]
-    for _ in range(steps):
-        yield chance.choices(kinds, [3, 2, 5, 3, 5])[0](chance, name)
+    for number in range(steps):
+        step = chance.choices(kinds, [3, 2, 5, 3, 5])[0](chance, name)
+        yield step._replace(headers=(*step.headers, *_carried(chance, number)))
+
+
+def _carried(chance: random.Random, number: int) -> tuple[tuple[str, bytes | None], ...]:
+    """Return a trace of the step, headers that go along, and one that does not."""
+    trace = ("traceparent", b"00-%032x-%016x-01" % (number + 1, 1))
+    return chance.choice([(), (trace,), (("tenant", b"t%d" % number), ("other", b"stays")), (trace, ("tenant", None))])
 
 
 def _credit(chance: random.Random, name: str) -> Asked:

@@ -34,6 +34,7 @@ OUTPUTS = (
     "passed", "patient", "hasty", "priced", "labels", "spent", "mails", "thanks", "renamed", "refusals", "dead-letters",
 )  # fmt: skip
 TABLES = ("customers", "products", "labels", "spent", "mails")
+WORKERS_HEADERS = ("larder.generation", "larder.based-on", "larder.made")
 OWN_REVISIONS = ("spent", "mails")
 
 ANSWERS = {(200, False), (201, False), (201, True), (400, False), (409, False), (409, True), (422, False), (500, False)}
@@ -154,8 +155,9 @@ class Both:
     def _ask(self, asked: Asked) -> None:
         """Send a request to both, which have to give the same answer."""
         body = encoded(asked.body) or b""
-        expected = self._driver.request(asked.address, body, once=asked.once)
-        headers = {} if asked.once is None else {"Idempotency-Key": asked.once}
+        headers = {name: value.decode() for name, value in asked.headers if value is not None}
+        expected = self._driver.request(asked.address, body, once=asked.once, headers=headers)
+        headers |= {} if asked.once is None else {"Idempotency-Key": asked.once}
         status, found, answered = self._worker.posted(asked.address.removeprefix("POST "), body, headers)
         row = None if expected.row is None else _unrevised("spent", json.loads(encoded(expected.row) or b""))
         assert status == expected.status, (asked, found, expected)
@@ -204,12 +206,18 @@ class Both:
 def _effect(topic: str, record: Any, value: Any) -> Effect:
     if topic == "refusals":
         # The coordinates of the event differ, and the broker sets the timestamp of a refusal.
-        return Effect({**value, "id": _common_id(value["id"])}, (), None)
-    headers = [header for header in record.headers if header[0] not in {"larder.generation", "larder.based-on"}]
+        return Effect({**value, "id": _common_id(value["id"])}, _headers(record), None)
+    headers = _headers(record)
     if topic in OWN_REVISIONS:
         # A worker's revisions begin above all earlier ones of the partition; a wake-up has the time of its arrival.
         return Effect(_unrevised(topic, value), [name for name, _ in headers], None)
     return Effect(value, headers, None if topic == "thanks" else record.timestamp)
+
+
+def _headers(record: Any) -> list[tuple[str, Any]]:
+    """Return the headers that both have, with the topic of the cause: its coordinates differ."""
+    found = [header for header in record.headers if header[0] not in WORKERS_HEADERS]
+    return [(name, value.partition(b"/")[0] if name == "larder.cause" else value) for name, value in found]
 
 
 def _common_id(refused: str) -> str:

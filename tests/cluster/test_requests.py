@@ -67,6 +67,19 @@ def test_any_worker_takes_a_request_for_any_key(reservations: Reservations) -> N
         assert worker.post(f"/reservations/{item}/release", b"")[0] == 409
 
 
+def test_the_trace_of_a_request_goes_along_whichever_worker_takes_it(
+    reservations: Reservations, item: str, kafka: str, beside: Beside
+) -> None:
+    traces = [f"00-{number + 1:032x}-{1:016x}-01" for number in range(3)]
+    for number, (worker, trace) in enumerate(zip(reservations.workers, traces, strict=True)):
+        body = {"item": item, "reservation": f"r{number}"}
+        assert worker.post("/reservations", body, {"traceparent": trace, "larder.revision": "9"})[0] in {200, 201}
+    events = beside.call(read(kafka, f"{reservations.name}.reserved"))
+    headers = [dict(each.headers) for each in events if each.key == item.encode()]
+    assert [each["traceparent"].decode() for each in headers] == traces
+    assert {name for each in headers for name in each} == {"traceparent", "larder.made"}
+
+
 @pytest.mark.parametrize(
     ("body", "status", "part"),
     [

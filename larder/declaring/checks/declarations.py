@@ -10,6 +10,7 @@ from dataclasses import fields as attributes
 from itertools import combinations
 from typing import TypeAlias
 
+from larder.declaring.carried import header_problems
 from larder.declaring.checks.kinds import table_problems
 from larder.declaring.checks.services import service_problems
 from larder.declaring.checks.topics import topic_problems
@@ -42,6 +43,7 @@ def problems(services: Sequence[Service], facts: Facts | None = None) -> tuple[P
 
 def _kind_problems(service: Service) -> Iterator[Problem]:
     """Find arguments of the wrong kind."""
+    yield from header_problems(service)
     for table in service.tables:
         yield from table_problems(table)
     for operator in service.operators:
@@ -50,7 +52,7 @@ def _kind_problems(service: Service) -> Iterator[Problem]:
 
 def _sound(service: Service) -> Service:
     """Leave out whatever has such problems or uses a table that has them: all other checks rely on kinds."""
-    sound = Service(service.name, partitions=service.partitions)
+    sound = Service(service.name, partitions=service.partitions, headers=service.headers)
     sound.counts = service.counts
     sound.tables = [table for table in service.tables if not any(table_problems(table))]
     sound.predicates = [each for each in service.predicates if not any(table_problems(each.table))]

@@ -47,6 +47,10 @@ METRICS = (
         "larder_published_records_total", "counter", _INPUT,
         "records published and committed, including deletions and records of internal topics",
     ),
+    Metric(
+        "larder_headers_left_out_total", "counter", ("topic",),
+        "records that went on without the headers that go along, since these were too large",
+    ),
     Metric("larder_dead_letters_total", "counter", (), "published dead letters"),
     Metric("larder_table_received_total", "counter", _TABLE, "records received for a table"),
     Metric("larder_table_batch_records", "histogram", ("table",), "records in each batch that was written to a table"),

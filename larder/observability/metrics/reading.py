@@ -76,6 +76,8 @@ def _read_traffic(families: Families, traffic: Traffic, membership: Membership |
     families.add_histogram("larder_commit_seconds", traffic.commits)
     for (topic, partition), count in traffic.published.items():
         families.add("larder_published_records_total", count, topic, partition)
+    for topic, count in traffic.left_out.counts.items():
+        families.add("larder_headers_left_out_total", count, topic)
     letters = None if membership is None else membership.plan.dead_letters.topic
     families.add("larder_dead_letters_total", sum(n for (topic, _), n in traffic.published.items() if topic == letters))
 

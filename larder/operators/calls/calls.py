@@ -260,10 +260,13 @@ class PartitionCalls:
         turn.begun = turn.mine = True
         self.turns.look_at(turn, now + self._compiled.call.timeout + AGAIN_SECONDS)
         self._at.delivery.touch(self._at.tp)
-        start = partial(self._outside.start, Start(begun, event))
+        start = partial(self._outside.start, self._to_start(begun, event))
         self._at.delivery.unit.afterwards.append(start)
         self._at.delivery.unit.awaited = True
         self.counts.begun += 1
+
+    def _to_start(self, call: StoredCall, event: Any) -> Start:
+        return Start(call, event, self._of_event(call).carried().outside(call.event))
 
     def _pursue(self, turn: CallTurn, call: StoredCall, now: float) -> None:
         """Look after an attempt of this process: it runs, or its outcome has to be published again, or it never ran."""
@@ -279,7 +282,7 @@ class PartitionCalls:
         except ValueError as error:
             self._follow_in_chore(turn, call, Park(cause_of(error)))
             return
-        outside.start(Start(call, event))
+        outside.start(self._to_start(call, event))
 
     def _follow_in_chore(self, turn: CallTurn, call: StoredCall, following: Next) -> None:
         self._at.delivery.touch(self._at.tp)
@@ -312,7 +315,7 @@ class PartitionCalls:
             raise ValueError(message)
         events = [(self._outputs[each.into], each.key, each.value) for each in results]
         self._events.check(events, call.timestamp)
-        self._events.collect(events, call.timestamp)
+        self._events.collect(events, call.timestamp, self._of_event(call).carried().of(call.event))
 
     def _give_up(self, call: StoredCall, following: Abandon) -> None:
         self.counts.given_up += 1
@@ -324,11 +327,12 @@ class PartitionCalls:
 
     def _park(self, call: StoredCall, cause: str) -> None:
         record = call.event._replace(headers=[*call.headers, (CALL_KEY, call.key.encode())])
-        self._letters(call).add(record, cause)
+        self._of_event(call).dead_letters().add(record, cause)
         self.counts.parked += 1
 
-    def _letters(self, call: StoredCall) -> DeadLetters:
-        return self._at.of(TopicPartition(call.topic, call.partition)).dead_letters()
+    def _of_event(self, call: StoredCall) -> PartitionContext:
+        """Return the context of the partition of a call's event, which may be of an earlier generation."""
+        return self._at.of(TopicPartition(call.topic, call.partition))
 
     def _check(self, call: StoredCall) -> None:
         self._rows.check(Written(call.id.encode(), msgspec.json.encode(call), None), call.timestamp)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
@@ -46,10 +46,11 @@ Publish = Callable[[str, bytes, bytes], Awaitable[None]]
 
 
 class Start(NamedTuple):
-    """A call whose beginning is committed, with its event."""
+    """A call whose beginning is committed, with its event, and the headers that go along to the outside."""
 
     call: StoredCall
     event: Any
+    headers: Mapping[str, str]
 
 
 @dataclass
@@ -217,7 +218,7 @@ class Outside:
         return self._failure(call, running.begun, cause_of(error))
 
     def _work(self, start: Start) -> asyncio.Task[tuple[Any, BaseException | None]]:
-        attempt = Attempt(start.call.key, start.call.attempt)
+        attempt = Attempt(start.call.key, start.call.attempt, start.headers)
         function = self.call.function
         assert function is not None  # noqa: S101 - checked with the declaration
         working = _in_thread if self.call.threads else _guarded

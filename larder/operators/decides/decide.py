@@ -8,8 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
-from aiokafka.structs import TopicPartition
-
 from larder.counters.operator_counts import DecideCounts
 from larder.declaring.compiled.decides import CompiledDecide, DecisionVerdict, Read
 from larder.declaring.coordinates import Coordinates
@@ -18,8 +16,7 @@ from larder.declaring.decisions import Near, WakeUp, as_utc
 from larder.declaring.partitioning import misplaced
 from larder.declaring.records import Record
 from larder.declaring.rows import Row
-from larder.delivery.dead_letters import DeadLetters
-from larder.delivery.output import Output
+from larder.delivery.output import Headers, Output
 from larder.kafka.partitioner import partition_of, partitions_of
 from larder.operators.context import PartitionContext
 from larder.operators.decides.wake_ups import StoredWakeUp
@@ -29,7 +26,7 @@ from larder.operators.user_code import no_exit
 
 
 class Cause(Protocol):
-    """What is decided on: where it is, its JSON (None for a wake-up), and its timestamp in milliseconds."""
+    """What is decided on: where it is, its JSON (None for a wake-up), its time in ms, the headers that go along."""
 
     @property
     def where(self) -> str: ...
@@ -40,6 +37,9 @@ class Cause(Protocol):
     @property
     def timestamp(self) -> int: ...
 
+    @property
+    def carried(self) -> Headers: ...
+
 
 class Trigger(NamedTuple):
     """A record as a cause."""
@@ -49,6 +49,7 @@ class Trigger(NamedTuple):
     offset: int
     json: bytes | None
     timestamp: int
+    carried: Headers
 
     @property
     def where(self) -> str:
@@ -85,9 +86,10 @@ class Decider:
     ) -> None:
         self.rows = rows
         self.counts = at.counts.of(compiled.decide, DecideCounts)
-        self.set_wake_up: Callable[[bytes, float, int], None]
+        self.set_wake_up: Callable[[bytes, float, int, Headers], None]
         self._compiled = compiled
         self._near = near
+        self.carried = at.carried()
         self._dead_letters = at.dead_letters()
         self._outputs = outputs
         self._events = EmittedEvents(at.delivery)
@@ -112,7 +114,7 @@ class Decider:
 
         Emitted events are collected until `flush`.
         """
-        self.carry_out(self.judge(key, event, row, cause), cause.timestamp)
+        self.carry_out(self.judge(key, event, row, cause), cause)
 
     def judge(self, key: bytes, event: Any, row: Row | None, cause: Cause) -> Judged:
         """Return all that follows from one event, without doing it; raise ValueError if it cannot be done."""
@@ -127,13 +129,13 @@ class Decider:
         self._events.check(events, cause.timestamp)
         return Judged(verdict, rows, events)
 
-    def carry_out(self, judged: Judged, timestamp: int) -> None:
-        """Write rows and set wake-ups, and collect events until `flush`; `timestamp` in milliseconds."""
+    def carry_out(self, judged: Judged, cause: Cause) -> None:
+        """Write rows and set wake-ups, and collect events until `flush`."""
         for written, based_on in judged.rows:
-            self.rows.write(written, timestamp, based_on)
-        self._events.collect(judged.events, timestamp)
+            self.rows.write(written, cause.timestamp, based_on, cause.carried)
+        self._events.collect(judged.events, cause.timestamp, cause.carried)
         for woken, at in judged.verdict.wakes:
-            self.set_wake_up(woken, at, timestamp)
+            self.set_wake_up(woken, at, cause.timestamp, cause.carried)
         self._count(judged.verdict)
 
     def flush(self) -> None:
@@ -146,7 +148,8 @@ class Decider:
         key = wake_up.key
         try:
             event = WakeUp(self.topic.key_codec.decode(key), as_utc(wake_up.at))
-            cause = Trigger(topic, self.rows.partition, record.offset, None, record.timestamp)
+            carried = self.carried.again(wake_up.headers)
+            cause = Trigger(topic, self.rows.partition, record.offset, None, record.timestamp, carried)
             self.decide(key, event, self.row(key), cause)
             self.flush()
         except ValueError as error:
@@ -196,11 +199,12 @@ class Decider:
 class DecideStep:
     """A decide on one input partition: reads its events, and passes them to the decider one by one."""
 
-    def __init__(self, tp: TopicPartition, read: Read, decider: Decider, dead_letters: DeadLetters) -> None:
-        self._tp = tp
+    def __init__(self, at: PartitionContext, read: Read, decider: Decider) -> None:
+        self._tp = at.tp
         self._read = read
         self._decider = decider
-        self._dead_letters = dead_letters
+        self._dead_letters = at.dead_letters()
+        self._carried = at.carried()
 
     def busy(self) -> bool:
         return self._decider.rows.full()
@@ -215,8 +219,7 @@ class DecideStep:
             try:
                 if place != rows.partition:
                     raise misplaced(decider.topic, key, place, rows.partition)
-                cause = Trigger(self._tp.topic, self._tp.partition, record.offset, record.value, record.timestamp)
-                decider.decide(key, event, decider.row_of(key, stored), cause)
+                decider.decide(key, event, decider.row_of(key, stored), self._cause(record))
             except ValueError as error:
                 self._reject(record, error)
         decider.flush()
@@ -227,6 +230,11 @@ class DecideStep:
         except ValueError as error:
             self._reject(record, error)
             return None
+
+    def _cause(self, record: Record) -> Trigger:
+        topic, partition = self._tp
+        carried = self._carried.of(record)
+        return Trigger(topic, partition, record.offset, record.value, record.timestamp, carried)
 
     def _reject(self, record: Record, error: ValueError) -> None:
         self._decider.counts.parked += 1

@@ -9,7 +9,7 @@ from __future__ import annotations
 from asyncio import Future, get_running_loop, timeout
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Final, NamedTuple
 from uuid import uuid4
@@ -27,6 +27,7 @@ from larder.declaring.outcomes import (
 )
 from larder.declaring.problems import LarderError
 from larder.delivery.delivery import Delivery
+from larder.delivery.output import NO_HEADERS, Headers
 from larder.kafka.partitioner import partition_of
 from larder.operators.decides.counted import CountedRequests
 from larder.operators.decides.decide import Decider, Judged
@@ -52,11 +53,12 @@ class UnknownOutcomeError(RequestFailedError):
 
 
 class RequestTrigger(NamedTuple):
-    """The request to decide on: its id, its JSON, its time in milliseconds."""
+    """The request to decide on: its id, its JSON, its time in milliseconds, the headers that go along."""
 
     where: str
     json: bytes | None
     timestamp: int
+    carried: Headers
 
 
 @dataclass(eq=False)
@@ -66,6 +68,7 @@ class Asked:
     request: ReadRequest
     outcome: Future[Outcome]
     condition: RowCondition | None = None
+    carried: Headers = field(default_factory=list)
     decided: bool = False
 
 
@@ -147,7 +150,7 @@ class RequestQueue:
             asked.condition.check(decider.rows.revision(request.key), exists=before is not None)
         where = f"{decider.name} {uuid4().hex if request.id is None else request.id.hex()}"
         try:
-            trigger = RequestTrigger(where, request.json, timestamp)
+            trigger = RequestTrigger(where, request.json, timestamp, decider.carried.again(asked.carried))
             judged = decider.judge(request.key, request.event, before, trigger)
             outcome = self._outcome(request.key, judged, existed=before is not None)
             counted = None if request.id is None else counted_as(request.id, request, outcome, now)
@@ -156,7 +159,7 @@ class RequestQueue:
         except ValueError as error:
             self._counts.parked += 1
             raise NotDecidableError(cause_of(error)) from error
-        decider.carry_out(judged, timestamp)
+        decider.carry_out(judged, trigger)
         decider.flush()
         if counted is not None:
             self._counted.keep(counted, timestamp)
@@ -200,14 +203,20 @@ class RequestDesk:
             _fail(outcome, UnknownOutcomeError("the decision may have been committed"))
 
     async def ask(
-        self, address: str, request: ReadRequest, condition: RowCondition | None, *, seconds: float
+        self,
+        address: str,
+        request: ReadRequest,
+        condition: RowCondition | None,
+        carried: Headers = NO_HEADERS,
+        *,
+        seconds: float,
     ) -> Outcome:
         """Return the outcome of a request once it is committed, within so many seconds.
 
         Raise UnknownOutcomeError if it may count; any other RequestFailedError if nothing has happened.
         """
         requests = self._queue(address, request.key)
-        asked = Asked(request, get_running_loop().create_future(), condition)
+        asked = Asked(request, get_running_loop().create_future(), condition, carried)
         requests.ask(asked)
         self._asked.add(asked.outcome)
         asked.outcome.add_done_callback(self._asked.discard)

@@ -19,17 +19,19 @@ from larder.declaring.records import PlainRecord, Record
 from larder.declaring.rows import Row
 from larder.declaring.topics import OwnerTopic
 from larder.delivery.delivery import Delivery
+from larder.delivery.output import NO_HEADERS, Headers
 from larder.operators.owned_rows import OwnedRows, Written
 
 SLICE_WAKE_UPS = 200
 """How many due wake-ups are handled before control returns to the event loop."""
 
 
-class StoredWakeUp(Row):
-    """A wake-up in its topic; `at` is in seconds since the epoch."""
+class StoredWakeUp(Row, omit_defaults=True):
+    """A wake-up in its topic: its time in seconds since the epoch, and the headers of the decision that set it."""
 
     key: bytes
     at: float
+    headers: list[tuple[str, bytes | None]] = msgspec.field(default_factory=list)
 
 
 def wake_ups_topic(name: str, partitions: int) -> OwnerTopic:
@@ -63,10 +65,11 @@ class WakeUps:
     def __len__(self) -> int:
         return len(self._at)
 
-    def set(self, key: bytes, at: float, timestamp: int) -> None:
+    def set(self, key: bytes, at: float, timestamp: int, carried: Headers = NO_HEADERS) -> None:
         """Schedule the wake-up of `key`, which replaces an earlier one."""
         self._schedule(key, at)
-        self.rows.write(Written(key, msgspec.json.encode(StoredWakeUp(key=key, at=at)), None), timestamp)
+        stored = msgspec.json.encode(StoredWakeUp(key=key, at=at, headers=carried))
+        self.rows.write(Written(key, stored, None), timestamp)
 
     def tick(self, now: float) -> bool:
         """Read the stored wake-ups once they are complete; then wake due rows. Return whether there is more to do."""
@@ -103,11 +106,12 @@ class WakeUps:
         if at is not None and _due(at) == due:
             if self.rows.written(key) is not None:
                 return False
-            if self.rows.raw(key) is None:
+            if (row := self.rows.raw(key)) is None:
                 # Another writer deleted it from the topic.
                 del self._at[key]
             else:
-                self._wake(StoredWakeUp(key=key, at=at), timestamp)
+                carried = msgspec.json.decode(row, type=StoredWakeUp).headers
+                self._wake(StoredWakeUp(key=key, at=at, headers=carried), timestamp)
         # Replaced wake-ups stay in the heap until they are due.
         heappop(self._due)
         return True
@@ -116,7 +120,8 @@ class WakeUps:
         key = wake_up.key
         for tp in self._inputs:
             self._delivery.touch(tp)
-        record = PlainRecord(self.rows.offset(key), timestamp, key, msgspec.json.encode(wake_up))
+        value = msgspec.json.encode(StoredWakeUp(key=key, at=wake_up.at))
+        record = PlainRecord(self.rows.offset(key), timestamp, key, value, wake_up.headers)
         self._woken.wake(wake_up, record, self.rows.output.topic)
         if self._at[key] == wake_up.at:
             del self._at[key]

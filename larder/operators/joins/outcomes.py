@@ -36,6 +36,7 @@ class Outcomes:
         self._output = output
         self._delivery = at.delivery
         self._dead_letters = at.dead_letters()
+        self._carried = at.carried()
         self._rows = rows
 
     def act(self, found: LookedUp, decision: Decision) -> None:
@@ -159,8 +160,8 @@ class Outcomes:
         headers: Sequence[Headers] | None = None,
     ) -> None:
         self.counts.joined += len(keys)
-        timestamps = [record.timestamp for record in records]
-        self._delivery.emit_many(self._output, keys, values, timestamps, keys, headers)
+        timestamps, carried = [record.timestamp for record in records], self._carried.of_all(records)
+        self._delivery.emit_many(self._output, keys, values, timestamps, keys, headers, carried)
 
     def _headers(self, records: Sequence[Record]) -> Sequence[Headers] | None:
         return None if self._rows is None else self._rows.headers(records)
@@ -178,4 +179,5 @@ class Outcomes:
     def _delete(self, record: Record, headers: Headers) -> None:
         if record.key is not None:
             partition = partition_of(record.key, self._output.partitions)
-            self._delivery.emit(self._output, partition, record.key, None, record.timestamp, headers)
+            carried = self._carried.of(record)
+            self._delivery.emit(self._output, partition, record.key, None, record.timestamp, headers, carried)

@@ -7,16 +7,13 @@ and go to one partition.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from operator import attrgetter
 
 from larder.counters.rekey_counts import RekeyCounts
 from larder.declaring.compiled.joins import CompiledRekey
 from larder.declaring.dead_letters import cause_of
 from larder.declaring.records import Record
-from larder.delivery.output import Headers, Output
+from larder.delivery.output import Output
 from larder.operators.context import PartitionContext
-
-_has_headers = attrgetter("headers")
 
 
 class RekeyEventsStep:
@@ -27,11 +24,13 @@ class RekeyEventsStep:
         self._output = output
         self._delivery = at.delivery
         self._dead_letters = at.dead_letters()
+        self._carried = at.carried()
         self._counts = counts
 
     def process(self, records: Sequence[Record]) -> None:
         values = [record.value for record in records]
-        sure = self._delivery.takes_all(self._output, [record.key for record in records], values, _headers(records))
+        headers = self._carried.all_passed_on(records)
+        sure = self._delivery.takes_all(self._output, [record.key for record in records], values, headers)
         try:
             keys = self._keys.many(values) if sure else None
         except ValueError:
@@ -47,7 +46,7 @@ class RekeyEventsStep:
             [record.value for record in records],
             [record.timestamp for record in records],
             by=[key for key in keys if key is not None],
-            headers=_headers(records),
+            headers=self._carried.all_passed_on(records),
         )
 
     def busy(self) -> bool:
@@ -61,7 +60,7 @@ class RekeyEventsStep:
             try:
                 key = self._keys.one(record.value)
                 if key is not None and not sure:
-                    headers = list(record.headers)
+                    headers = self._carried.passed_on(record)
                     self._delivery.check(self._output, record.key, record.value, record.timestamp, headers)
             except ValueError as error:
                 self._dead_letters.add(record, cause_of(error))
@@ -69,8 +68,3 @@ class RekeyEventsStep:
                 going.append(record)
                 keys.append(key)
         return going, keys
-
-
-def _headers(records: Sequence[Record]) -> Sequence[Headers] | None:
-    """Return the headers of each record; None if no record has any."""
-    return [list(each.headers) for each in records] if any(map(_has_headers, records)) else None

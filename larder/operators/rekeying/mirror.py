@@ -21,9 +21,10 @@ class MirrorStep:
         self._output = output
         self._delivery = at.delivery
         self._dead_letters = at.dead_letters()
+        self._carried = at.carried()
 
     def process(self, records: Sequence[Record]) -> None:
-        columns = [(each, each.key, list(each.headers)) for each in records]
+        columns = [(each, each.key, self._carried.passed_on(each)) for each in records]
         keys = [key for _, key, _ in columns]
         sure = None not in keys and self._delivery.takes_all(
             self._output, keys, [each.value for each in records], [headers for *_, headers in columns]
@@ -48,7 +49,8 @@ class MirrorStep:
             if record.key is None:
                 message = "a row requires a message key; found null"
                 raise ValueError(message)  # noqa: TRY301 - the one way to a dead letter
-            self._delivery.check(self._output, record.key, record.value, record.timestamp, list(record.headers))
+            headers = self._carried.passed_on(record)
+            self._delivery.check(self._output, record.key, record.value, record.timestamp, headers)
         except ValueError as error:
             self._dead_letters.add(record, cause_of(error))
             return False

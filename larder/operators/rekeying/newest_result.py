@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from larder.declaring.records import Record
-from larder.delivery.dead_letters import DeadLetters
 from larder.delivery.headers import AFTER_HEADER
+from larder.operators.context import PartitionContext
 from larder.operators.owned_rows import OwnedRows, Written
 from larder.store.applying.deletions import REVISION_HEADER, declared_revision
 from larder.store.applying.row_checks import RowChecks
@@ -20,9 +20,10 @@ from larder.store.applying.row_checks import RowChecks
 class NewestResultStep:
     """Gathers the results of one partition, each with its row's revision in a header; `checks` validate the rows."""
 
-    def __init__(self, rows: OwnedRows, dead_letters: DeadLetters, checks: RowChecks) -> None:
+    def __init__(self, rows: OwnedRows, at: PartitionContext, checks: RowChecks) -> None:
         self._rows = rows
-        self._dead_letters = dead_letters
+        self._dead_letters = at.dead_letters()
+        self._carried = at.carried()
         self._checks = checks
 
     def busy(self) -> bool:
@@ -41,9 +42,9 @@ class NewestResultStep:
         known = self._rows.revision(key)
         if revision is not None:
             if known is None or revision > known:
-                self._rows.write(Written(key, record.value, revision), record.timestamp, known)
+                self._write(Written(key, record.value, revision), record, known)
         elif (after := declared_revision(record, AFTER_HEADER)) is not None:
-            self._delete(key, after, known, record.timestamp)
+            self._delete(key, after, known, record)
         else:
             message = f"a result requires the revision of its row in the header {REVISION_HEADER} or {AFTER_HEADER}"
             raise ValueError(message)
@@ -57,9 +58,12 @@ class NewestResultStep:
             )
             raise ValueError(message)
 
-    def _delete(self, key: bytes, after: int, known: int | None, timestamp: int) -> None:
+    def _delete(self, key: bytes, after: int, known: int | None, record: Record) -> None:
         """Delete the result of a row whose deletion has no revision, and keep the revision of the row."""
         if known is None or known < after:
-            self._rows.write(Written(key, None, after), timestamp, known)
+            self._write(Written(key, None, after), record, known)
         elif known == after and self._rows.raw(key) is not None:
-            self._rows.write(Written(key, None, known, declared=False), timestamp, known)
+            self._write(Written(key, None, known, declared=False), record, known)
+
+    def _write(self, row: Written, record: Record, known: int | None) -> None:
+        self._rows.write(row, record.timestamp, known, self._carried.of(record))

@@ -17,7 +17,7 @@ from larder.declaring.records import Record
 from larder.declaring.rows import Row
 from larder.declaring.topics import OwnerTopic
 from larder.delivery.headers import AFTER_HEADER, MOVED_HEADER, WAS_HEADER
-from larder.delivery.output import Headers, Output
+from larder.delivery.output import NO_HEADERS, Headers, Output
 from larder.kafka.partitioner import partition_of
 from larder.operators.context import PartitionContext
 from larder.operators.owned_rows import OwnedRows, Written
@@ -63,6 +63,7 @@ class RekeyRowsStep:
         self._output = output
         self._delivery = at.delivery
         self._dead_letters = at.dead_letters()
+        self._carried = at.carried()
         self._counts = counts
         self._drops = drops
 
@@ -93,7 +94,7 @@ class RekeyRowsStep:
                 raise NullFieldError
             self._counts.dropped += 1
             return
-        headers = list(record.headers)
+        headers = self._carried.passed_on(record)
         self._delivery.check(self._output, key, value, record.timestamp, headers)
         if before is not None and self._partition(before.by) != self._partition(by):
             self._leave(record, key, before, [(MOVED_HEADER, b"")])
@@ -109,7 +110,7 @@ class RekeyRowsStep:
 
     def _leave(self, record: Record, key: bytes, before: RowPlace, headers: Headers) -> None:
         after, was = (AFTER_HEADER, b"%d" % before.revision), (WAS_HEADER, before.by)
-        self._emit(before.by, key, None, record, [*headers, after, was])
+        self._emit(before.by, key, None, record, [*headers, after, was], self._carried.of(record))
 
     def _place(self, key: bytes) -> RowPlace | None:
         raw = self._places.raw(key)
@@ -118,8 +119,16 @@ class RekeyRowsStep:
     def _partition(self, by: bytes) -> int:
         return partition_of(by, self._output.partitions)
 
-    def _emit(self, by: bytes, key: bytes, value: bytes | None, record: Record, headers: Headers) -> None:
-        self._delivery.emit(self._output, self._partition(by), key, value, record.timestamp, headers)
+    def _emit(
+        self,
+        by: bytes,
+        key: bytes,
+        value: bytes | None,
+        record: Record,
+        headers: Headers,
+        carried: Headers = NO_HEADERS,
+    ) -> None:
+        self._delivery.emit(self._output, self._partition(by), key, value, record.timestamp, headers, carried)
 
     def _write(self, key: bytes, place: RowPlace | None, record: Record) -> None:
         value = None if place is None else msgspec.json.encode(place)

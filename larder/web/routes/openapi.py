@@ -11,7 +11,7 @@ from aiohttp import web
 
 from larder.web.openapi import Operation, described_operations, description
 from larder.web.openapi_requests import described_requests
-from larder.web.routes import calls, changes, dead_letters, observability, refusals, rows, services, tables
+from larder.web.routes import calls, changes, dead_letters, observability, refusals, rows, services, tables, trace
 from larder.web.schemas import SCHEMAS
 from larder.web.sources import sources
 
@@ -35,7 +35,7 @@ def whole(requests: Sequence[Request] = ()) -> dict[str, Any]:
     """Return the OpenAPI document of all addresses: those of every worker, and the requests that a service declares."""
     operations = {
         path: operation
-        for module in (services, tables, rows, changes, dead_letters, refusals, calls, observability)
+        for module in (services, tables, rows, changes, dead_letters, refusals, calls, trace, observability)
         for path, operation in module.OPERATIONS.items()
     }
     paths, schemas = described_requests(requests)

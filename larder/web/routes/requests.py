@@ -113,7 +113,7 @@ def _handler(compiled: CompiledRequest) -> Callable[[web.Request], Awaitable[web
     async def handle(request: web.Request) -> web.StreamResponse:
         until = until_of(Query(request, PARAMETERS), sources(request), compiled.request.state.name)
         try:
-            came = await posted(request, compiled)
+            came = await posted(request, compiled, sources(request).carried)
             answer = await _taken(request, compiled.request, came)
             if until is not None and answer.status < web.HTTPBadRequest.status_code:
                 return await _when_satisfied(request, compiled.request, until, answer)
@@ -138,7 +138,7 @@ async def _taken(request: web.Request, declared: Request, came: Posted) -> web.R
         # The one of now: the service may be scaled meanwhile.
         held = here.tables[declared.state.name]
         try:
-            asked = here.desk.ask(declared.address, read, came.condition, seconds=DECIDE_SECONDS)
+            asked = here.desk.ask(declared.address, read, came.condition, came.carried, seconds=DECIDE_SECONDS)
             return _decided(request, declared, held, read.key, await asked)
         except NotDecidedHereError:
             if is_hop(request) or time.monotonic() > deadline:

@@ -11,6 +11,7 @@ from larder.assembly.build import Assembly
 from larder.assembly.context import Assignment
 from larder.assembly.plan import GrowthPlan, InputPlan
 from larder.counters.counts import Counts
+from larder.delivery.carried import TRACE_ONLY
 from larder.delivery.output import Output
 
 ORDERS, VISITS = TopicPartition("orders", 0), TopicPartition("visits", 0)
@@ -23,6 +24,7 @@ def test_agents_go_on_and_all_other_inputs_say_why_they_do_not() -> None:
         growth=GrowthPlan(2, 6, {}, []),
         inputs={"orders": InputPlan(), "visits": InputPlan(agents=[agent])},
         partitioned={}, internal={}, decides=[], dead_letters=Output("letters", 1, 1), reactions={},
+        carrying=lambda _: TRACE_ONLY,
     )  # fmt: skip
     fake: Any = SimpleNamespace()
     assembly = Assembly(

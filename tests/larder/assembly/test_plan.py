@@ -7,6 +7,7 @@ from collections import defaultdict
 from larder import Decision, Drop, EventTopic, OwnerTopic, Row, Service, Wait
 from larder.assembly.plan import plan
 from larder.declaring.checks.declarations import TopicFacts
+from larder.declaring.generations import Generation, placed
 from larder.types import Near, WakeUp
 
 
@@ -81,3 +82,15 @@ def test_an_input_and_its_replays_need_every_row_kept_for_its_records() -> None:
     assert needed["sales"] == needed["stock.sales.replays"] == ["levels", "stock.levels.wake-ups"]
     assert needed["views"] == ["stock.b.waiting"]
     assert needed["rows"] == ["stock.rows.by.product_id.keys"]
+
+
+def test_the_passages_of_a_scaled_service_include_those_of_earlier_generations() -> None:
+    service = Service("stock")
+    levels = service.table(OwnerTopic("levels", Level, key="product_id", owner="shop"))
+    sales = EventTopic("sales", Sold, key="sale_id", owner="shop").by("product_id")
+    service.join(sales, levels.on("product_id"), into=EventTopic("a", Sold, key="sale_id", owner="stock"))
+    third = Generation(3, {"sales": 4, "levels": 8, sales.name_in("stock"): 8}, {})
+    planned = plan(placed(service, third), defaultdict(lambda: TopicFacts(8, "delete", 1, "id")))
+    by_product = {name for name in planned.passages if "sales" in name}
+    first = sales.name_in("stock")
+    assert by_product == {first, f"{first}.g2", f"{first}.g3"}

@@ -191,6 +191,24 @@ async def test_headers_count_towards_the_limit_of_one_record_and_of_many() -> No
     assert "at most 1000 bytes; found 1045" in cause
 
 
+async def test_carried_headers_are_left_out_of_a_record_that_the_topic_would_refuse_with_them(
+    kafka: str, topic: str, producer: AIOKafkaProducer
+) -> None:
+    await create(kafka, {topic: 1}, {"max.message.bytes": "1000"})
+    delivery, _, _ = made(producer)
+    output, own, carried = Output(topic, 1, 1_000), [("larder.revision", b"3")], [("tenant", b"x" * 400)]
+    sizes = [100, 500, 800]
+    values = [b"x" * size for size in sizes]
+    delivery.emit_many(output, [b"k"] * 3, values, [NOW] * 3, [b"k"] * 3, [own] * 3, [carried, carried, carried])
+    delivery.emit(output, 0, b"k", b"x" * 300, NOW, carried=carried)
+    await delivery.settle(await delivery.close())
+    found = [(len(each.value), [name for name, _ in each.headers]) for each in await read(kafka, topic)]
+    assert found == [
+        (100, ["larder.revision", "tenant"]), (500, ["larder.revision"]), (800, ["larder.revision"]), (300, ["tenant"]),
+    ]  # fmt: skip
+    assert delivery.left_out.counts == {topic: 2}
+
+
 async def test_offsets_are_committed_after_the_outputs_are_acknowledged(
     kafka: str, topic: str, producer: AIOKafkaProducer
 ) -> None:

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple, cast
 
 from aiokafka.structs import TopicPartition
 
+from larder.counters.left_out_headers import LeftOutHeaders
 from larder.delivery.delivery import Delivery
 from larder.delivery.output import NO_HEADERS, Headers, Output
 from larder.kafka.partitioner import partitions_of
@@ -51,24 +52,26 @@ class MemoryDelivery:
         self._pending: defaultdict[TopicPartition, list[tuple[Any, ...]]] = defaultdict(list)
         self._offsets: dict[TopicPartition, int] = {}
         self.unit = OpenUnit()
+        self.left_out = LeftOutHeaders()
 
     def as_delivery(self) -> Delivery:
         return cast("Delivery", self)
 
     def emit(
         self, output: Output, partition: int, key: bytes | None, value: bytes | None, timestamp: int,
-        headers: Sequence[tuple[str, bytes | None]] = (),
+        headers: Sequence[tuple[str, bytes | None]] = (), carried: Headers = NO_HEADERS,
     ) -> None:  # fmt: skip
-        self._pending[TopicPartition(output.topic, partition)].append((timestamp, key, value, headers))
+        self._pending[TopicPartition(output.topic, partition)].append((timestamp, key, value, [*headers, *carried]))
 
     def emit_many(
         self, output: Output, keys: Sequence[bytes | None], values: Sequence[bytes | None],
         timestamps: Sequence[int], by: Sequence[bytes], headers: Sequence[Headers] | None = None,
+        carried: Sequence[Headers] | None = None,
     ) -> None:  # fmt: skip
-        places = partitions_of(by, output.partitions)
-        columns = zip(keys, values, timestamps, places, headers or [()] * len(keys), strict=True)
-        for key, value, timestamp, partition, each in columns:
-            self.emit(output, partition, key, value, timestamp, each)
+        places, none = partitions_of(by, output.partitions), [NO_HEADERS] * len(keys)
+        columns = zip(keys, values, timestamps, places, headers or none, carried or none, strict=True)
+        for key, value, timestamp, partition, own, along in columns:
+            self.emit(output, partition, key, value, timestamp, own, along)
 
     def takes_all(
         self, output: Output, keys: Sequence[bytes | None], values: Sequence[bytes | None],

@@ -474,6 +474,37 @@ ASKED = services(
 )
 
 
+def story_step(place: str, after: int, latency: int | None, **others: Any) -> dict[str, Any]:
+    topic, partition, offset = place.split("/")
+    cause = None if latency is None else "shop.orders/2/4100"
+    return {
+        "topic": topic, "partition": int(partition), "offset": int(offset), "id": place, "kind": "record",
+        "key": "o4100", "service": "shipping", "worker": "shipping-1", "at": "2026-11-21T09:30:00.000+00:00",
+        "after_ms": after, "latency_ms": latency, "cause": cause, "trace": TRACE, "note": None, **others,
+    }  # fmt: skip
+
+
+TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
+STORY = {
+    "key": "o4100",
+    "since": "2026-11-21T09:00:00.000+00:00",
+    "until": "2026-11-21T10:00:00.000+00:00",
+    "traces": [TRACE],
+    "services": ["checkout", "shipping"],
+    "took_ms": 340,
+    "steps": [
+        story_step("shop.orders/2/4100", 0, None, service="checkout", worker=None),
+        story_step("shop.enriched-orders/2/97", 210, 210),
+        story_step("shop.labels/0/12", 340, 130, key="l-4100"),
+        story_step("shipping.refusals/1/3", 340, 130, kind="refusal", note="only <1> left"),
+    ],
+    "topics_read": 9,
+    "records_read": 12_400,
+    "missing_topics": ["shop.returns"],
+    "whole": True,
+}
+
+
 def calling(**others: Any) -> dict[str, Any]:
     """What a worker says of a call that is well."""
     counts = {"arrived": 8_120, "begun": 8_201, "failed": 84, "done": 8_110, "given_up": 3, "parked": 1}
@@ -533,6 +564,8 @@ PAGES: dict[str, tuple[str, str, dict[str, Any]]] = {
     "calls": ("/calls/charge?state=", "calls", CALLS),
     "call": ("/calls/charge/mB2kPqcQTPuHFcWnyfnRcQ/0/101", "call", CALL),
     "topology": ("/topology", "topology", TOPOLOGY),
+    "trace": ("/trace?key=o4100", "trace", STORY),
+    "no-trace": ("/trace", "trace", {**STORY, "key": "", "steps": [], "services": [], "traces": []}),
     "recovery": ("/recovery", "recovery", TROUBLED),
     "error": ("/tables/shop.products/rows/p12", "error", RECOVERING),
     "scaled": ("/services", "overview", scaled()),

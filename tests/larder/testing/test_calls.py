@@ -193,3 +193,30 @@ def test_the_clock_of_a_driver_decides_when_a_call_is_tried_again() -> None:
         assert driver.read(PAID) == []
         driver.advance_to(START + timedelta(minutes=61))
         assert len(driver.read(PAID)) == 1
+
+
+TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+TRACED = (("traceparent", TRACE.encode()), ("other", b"stays"))
+
+
+@pytest.mark.parametrize("by_customer", [True, False])
+def test_a_call_and_its_result_have_the_headers_of_the_event(*, by_customer: bool) -> None:
+    outside = Outside(None)
+    with Driver(paying(outside, open_accounts=by_customer)) as driver:
+        driver.send(ACCOUNTS, Account(customer="ada", open=True)) if by_customer else None
+        driver.send(ORDERS, Order(order_id="o1"), headers=TRACED)
+        (found,) = driver.read(PAID)
+    assert found.headers == (TRACED[0], ("larder.cause", b"shop.orders/0/0"), ("larder.made", b"946684800000 driver"))
+    assert [each.headers for each in outside.seen] == [{"traceparent": TRACE}]
+
+
+def test_what_a_call_says_when_it_is_given_up_and_its_dead_letter_have_the_headers_of_the_event() -> None:
+    for told in (True, False):
+        outside = Outside(ValueError("no such card"))
+        with Driver(paying(outside, otherwise=gave_up if told else None)) as driver:
+            driver.send(ORDERS, Order(order_id="o1"), headers=TRACED)
+            driver.advance(minutes=5)
+            found = driver.read(NOT_PAID) if told else [each.record for each in driver.dead_letters()]
+        assert [dict(each.headers)["traceparent"] for each in found] == [TRACE.encode()]
+        assert ("other", b"stays") in found[0].headers or told
+        assert [each.headers["traceparent"] for each in outside.seen] == [TRACE] * 3

@@ -40,6 +40,9 @@ ASKED = [
     ("/services", 200),
     ("/services?x=1", 400),
     ("/openapi.json", 200),
+    ("/trace", 200),
+    ("/trace?since=yesterday", 400),
+    ("/trace?key=k&since=1m&until=1h", 400),
 ]
 
 

@@ -133,6 +133,7 @@ def test_parameters_have_the_types_of_their_fields_and_the_header_its_bounds() -
             False,
             {"type": "string", "minLength": 16, "maxLength": 255, "pattern": "^[ -~]*$"},
         ),
+        ("traceparent", "header", False, {"type": "string"}),
         ("If-Match", "header", False, {"type": "string"}),
         ("If-None-Match", "header", False, {"type": "string"}),
         ("until", "query", False, {"type": "string"}),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from math import inf
 from typing import Any
 
@@ -54,10 +54,10 @@ class Caller:
             headers=[], key=name, since=0, due=0,
         )  # fmt: skip
 
-    def start(self, name: str = "o1", begins: float = 0.0) -> StoredCall:
+    def start(self, name: str = "o1", begins: float = 0.0, headers: Mapping[str, str] | None = None) -> StoredCall:
         call = self.stored(name)
         started = begun(call, self.outside.reserve(name, time.time() + begins))
-        self.outside.start(Start(started, Order(order_id=name)))
+        self.outside.start(Start(started, Order(order_id=name), headers or {}))
         return started
 
     async def outcome(self, seconds: float = 3.0) -> Any:
@@ -79,6 +79,22 @@ async def test_the_result_of_a_call_is_published_as_its_outcome() -> None:
     assert isinstance(outcome, Done)
     assert [each.value for each in outcome.events] == [b'{"order_id":"o1"}']
     assert not caller.outside.running
+
+
+@pytest.mark.parametrize("options", [{}, {"threads": 1}])
+async def test_the_function_gets_the_headers_with_its_attempt(options: dict[str, int]) -> None:
+    found: list[Attempt] = []
+
+    def note(_: Order, attempt: Attempt) -> None:
+        found.append(attempt)
+
+    async def note_async(order: Order, attempt: Attempt) -> None:
+        note(order, attempt)
+
+    caller = Caller(note if options else note_async, **options)
+    caller.start(headers={"tenant": "acme"})
+    assert isinstance(await caller.outcome(), Done)
+    assert found == [Attempt("o1", 1, {"tenant": "acme"})]
 
 
 @pytest.mark.parametrize(
@@ -218,9 +234,9 @@ async def test_a_call_whose_beginning_is_committed_while_the_worker_stops_still_
     started = begun(call, caller.outside.reserve(call.id, time.time()))
     stopping = asyncio.create_task(caller.outside.stop(2.0))
     await asyncio.sleep(0.05)
-    caller.outside.start(Start(started, Order(order_id="o1")))
+    caller.outside.start(Start(started, Order(order_id="o1"), {}))
     await stopping
     assert isinstance(caller.published.pop(), Done)
-    caller.outside.start(Start(started, Order(order_id="o1")))
+    caller.outside.start(Start(started, Order(order_id="o1"), {}))
     await asyncio.sleep(0.05)
     assert not caller.outside.running, "it is too late: another worker makes this attempt"

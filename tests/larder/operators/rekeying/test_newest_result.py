@@ -10,7 +10,6 @@ from aiokafka.structs import TopicPartition
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from larder.delivery.dead_letters import DeadLetters
 from larder.delivery.headers import AFTER_HEADER
 from larder.delivery.output import Output
 from larder.local_tables.role import TableRole
@@ -20,6 +19,7 @@ from larder.operators.rekeying.newest_result import NewestResultStep
 from larder.store import Table
 from larder.store.applying.deletions import REVISION_HEADER
 from larder.store.applying.row_checks import RowChecks
+from tests.larder.operators.contexts import context
 from tests.larder.operators.memory_delivery import MemoryDelivery, Sent
 from tests.larder.store.samples import customers, small_memory
 
@@ -40,8 +40,8 @@ def gathered(held: LocalTable, *records: Sent) -> list[list[bytes | None]]:
     """Return the keys of the rows that the results produce, and those of their dead letters."""
     delivery = MemoryDelivery()
     rows = OwnedRows(held.at(0), Output(customers.name, 1, 1 << 20), delivery.as_delivery(), 1)
-    dead_letters = DeadLetters("shop", JOINED, LETTERS, delivery.as_delivery())
-    NewestResultStep(rows, dead_letters, RowChecks(customers)).process(records)
+    at = context(JOINED, delivery, LETTERS, service="shop")
+    NewestResultStep(rows, at, RowChecks(customers)).process(records)
     delivery.finish()
     return [[each.key for each in delivery.logs[TopicPartition(topic, 0)]] for topic in (customers.name, LETTERS.topic)]
 
