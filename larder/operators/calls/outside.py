@@ -157,7 +157,11 @@ class Outside:
                 self.report(call)
 
     async def _report(self, found: Finished) -> None:
-        await self.publish(self.outcomes.topic, found.place, encode(found.outcome))
+        """Publish an outcome; again if its topic has been replaced meanwhile, and may have been copied before."""
+        topic = ""
+        while topic != self.outcomes.topic:
+            topic = self.outcomes.topic
+            await self.publish(topic, found.place, encode(found.outcome))
 
     def forget(self, call: str) -> None:
         """Forget the outcome of a call: it is processed."""

@@ -41,11 +41,15 @@ class Caller:
         service = Service("p")
         service.call(ORDERS, into=PAID, **{"timeout": 0.2, **options})(function)
         self.published: list[Any] = []
+        self.topics: list[str] = []
+        self.may_publish = asyncio.Event()
+        self.may_publish.set()
         compiled = compile_call(service.calls[0])
         self.outside = Outside(compiled, OUTCOMES, "one", "run", time.time, self.publish)
 
     async def publish(self, topic: str, _: bytes, value: bytes) -> None:
-        assert topic == OUTCOMES.topic
+        self.topics.append(topic)
+        await self.may_publish.wait()
         self.published.append(read(value))
 
     def stored(self, name: str = "o1") -> StoredCall:
@@ -240,3 +244,30 @@ async def test_a_call_whose_beginning_is_committed_while_the_worker_stops_still_
     caller.outside.start(Start(started, Order(order_id="o1"), {}))
     await asyncio.sleep(0.05)
     assert not caller.outside.running, "it is too late: another worker makes this attempt"
+
+
+async def test_an_outcome_that_is_on_its_way_while_its_topic_is_replaced_goes_into_the_new_one_as_well() -> None:
+    caller = Caller(succeed)
+    caller.may_publish.clear()
+    caller.start()
+    async with asyncio.timeout(3):
+        while not caller.topics:  # noqa: ASYNC110 - a list
+            await asyncio.sleep(0.01)
+    caller.outside.move_to(Output("p.outcomes.g2", 1, 1 << 20))
+    caller.may_publish.set()
+    async with asyncio.timeout(3):
+        while len(caller.published) < 2:  # noqa: ASYNC110 - a list
+            await asyncio.sleep(0.01)
+    assert caller.topics == [OUTCOMES.topic, "p.outcomes.g2"]
+
+
+async def test_the_last_outcomes_go_into_the_topic_of_the_next_generation_once_more() -> None:
+    caller = Caller(succeed)
+    caller.start()
+    await caller.outcome()
+    caller.outside.move_to(Output("p.outcomes.g2", 1, 1 << 20))
+    await caller.outcome()
+    caller.outside.forget("o1")
+    caller.outside.move_to(Output("p.outcomes.g3", 1, 1 << 20))
+    await asyncio.sleep(0.05)
+    assert caller.topics == [OUTCOMES.topic, "p.outcomes.g2"], "a processed one is not published again"
