@@ -87,6 +87,12 @@ OPTIONS = """
 """
 
 
+class Server(ThreadingHTTPServer):
+    """Takes many connections at once: with the usual five, others would wait for seconds in the kernel."""
+
+    request_queue_size = 1_024
+
+
 class Provider:
     """An HTTP server that charges by key.
 
@@ -115,7 +121,7 @@ class Provider:
             def log_message(self, *_: object) -> None:
                 """Say nothing."""
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server = Server(("127.0.0.1", 0), Handler)
         self._waiting = threading.Event()
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
 
