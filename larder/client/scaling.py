@@ -22,14 +22,18 @@ from larder.declaring.growth import OPEN, UNDER_WAY, Cancel, GrowthPhase, Growth
 from larder.declaring.problems import Problem
 from larder.declaring.service import Service
 from larder.declaring.topology import topics_of
-from larder.group.peers import GroupMember, read_peers
+from larder.group.peers import GroupMember, Peer, read_peers
 from larder.kafka.admin import Cluster
 from larder.kafka.readers import reader, spans
+from larder.kafka.retrying import within
 from larder.worker.growth_checks import older_workers
 from larder.worker.growth_log import GrowthRecords, read_growth, read_if_written, write_record
 
 POLL_SECONDS: Final = 0.5
 """The interval at which the command looks how far a growth has come."""
+
+REBALANCE_SECONDS: Final = 60.0
+"""How long the command waits for the end of a rebalance, to see which workers there are."""
 
 
 class GrowthProgress(NamedTuple):
@@ -140,13 +144,21 @@ async def _known(connection: Connection, service: Service) -> GrowthRecords:
 
 
 async def _require_workers(cluster: Cluster, service: Service) -> None:
-    workers = read_peers(service.name, starmap(GroupMember, await cluster.reports(service.name)))
+    workers = await _workers(cluster, service.name)
     if not workers:
         raise MistakeError(
             Problem(f"service {service.name}", "is scaled by its workers", "none that runs", "start a worker")
         )
     if older := sorted(each.worker for each in workers if not each.knows_growth):
         raise MistakeError(older_workers(service.name, older))
+
+
+async def _workers(cluster: Cluster, service: str) -> list[Peer]:
+    """Return the workers of a service; wait while their group rebalances."""
+    async with within(REBALANCE_SECONDS, f"the end of a rebalance of group {service}"):
+        while (reports := await cluster.reports(service)) is None:  # noqa: ASYNC110 - only the broker knows
+            await asyncio.sleep(POLL_SECONDS)
+    return read_peers(service, starmap(GroupMember, reports))
 
 
 async def _until_ended(

@@ -46,6 +46,9 @@ Send = Callable[[Any], Awaitable[Any]]
 REPLICAS = 3
 """Replicas of a new topic, if there are that many brokers: one may fail while another one is being repaired."""
 
+_REBALANCING = frozenset({"PreparingRebalance", "CompletingRebalance"})
+"""The states of a group whose members are about to get partitions."""
+
 _CONFIG = {"cleanup.policy": "delete", "max.message.bytes": "1048588", "delete.retention.ms": "86400000"}
 """The settings of a topic that matter here, with Kafka's defaults."""
 
@@ -144,9 +147,15 @@ class Cluster:
         foreign = [f"{client_id} at {host}" for client_id, host in older if not is_worker_of(service, client_id)]
         return GroupMembers(tuple(workers), (*foreign, *newer))
 
-    async def reports(self, group: str) -> list[tuple[str, bytes, bytes]]:
-        """Return the client id, the metadata and the assignment of each member that speaks the older protocol."""
-        return [(client_id, metadata, given) for _, client_id, _, metadata, given, *_ in await self._described(group)]
+    async def reports(self, group: str) -> list[tuple[str, bytes, bytes]] | None:
+        """Return the client id, the metadata and the assignment of each member that speaks the older protocol.
+
+        Return None during a rebalance: the broker then leaves out what members report.
+        """
+        _, _, state, _, _, members, *_ = await self._of_group(group, lambda send: describe_group(send, group))
+        if state in _REBALANCING:
+            return None
+        return [(client_id, metadata, given) for _, client_id, _, metadata, given, *_ in members]
 
     async def _members(self, group: str) -> list[tuple[str, str]]:
         """Return the client ids and hosts of the members that speak the older protocol, sorted."""

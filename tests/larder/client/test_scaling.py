@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
@@ -12,6 +14,7 @@ from larder.client.scaling import GrowthProgress, cancel, follow
 from larder.config.connection import Connection
 from larder.declaring.facts import growth_name
 from larder.declaring.growth import Cancel, ScaleRequest
+from larder.group.assignor import Assignor
 from larder.worker.growth_log import GrowthRecords, read_growth, write_record
 from tests.support.topics import COMPACTED, create, hanging
 
@@ -78,3 +81,23 @@ async def test_a_request_that_a_transaction_hides_is_waited_for(
     await write_record(connection, service.name, Cancel("one"))
     ended = await asyncio.wait_for(following, 30)
     assert ended.as_dict()["reason"] == "by command, before a worker began"
+
+
+class Rebalancing:
+    """A cluster whose group rebalances while it is first looked at: the broker then tells nothing of its members."""
+
+    def __init__(self) -> None:
+        self.looks = 0
+
+    async def reports(self, _: str) -> list[tuple[str, bytes, bytes]] | None:
+        self.looks += 1
+        if self.looks == 1:
+            return None
+        report = Assignor(SimpleNamespace(tables=None), dict, standby=False).metadata({"topic"}).encode()
+        return [("shop.one", report, b"")]
+
+
+async def test_which_workers_there_are_is_asked_again_during_a_rebalance() -> None:
+    cluster = Rebalancing()
+    (peer,) = await scaling._workers(cast("Any", cluster), "shop")
+    assert (peer.worker, peer.knows_growth, cluster.looks) == ("one", True, 2)
