@@ -29,8 +29,8 @@ ADDRESS: Final = re.compile(r"POST(?: )(?:/(?:[a-z0-9][a-z0-9_.-]*|\{[A-Za-z_][A
 
 TAKEN: Final = frozenset(
     {
-        "dead-letters", "health", "joins", "metrics", "openapi.json", "recovery", "refusals", "requests", "services",
-        "static", "tables", "topology", "trace",
+        "calls", "dead-letters", "health", "joins", "metrics", "openapi.json", "recovery", "refusals", "requests",
+        "services", "static", "tables", "topology", "trace",
     }
 )  # fmt: skip
 """The first parts of the paths that a worker answers itself. A test compares them with its routes."""
