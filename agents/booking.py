@@ -4,7 +4,7 @@ from larder import Service
 from tables.booking import Status, statuses
 from tables.orders import OrderChange, changes
 
-booking = Service("booking")
+booking = Service("booking", context="sales")
 
 
 @booking.fold(changes, state=booking.table(statuses))

@@ -16,7 +16,7 @@ LIMIT: Final = 200_000
 MOST_ORDERS: Final = 100
 """How many orders a customer may have within the window: all of them are in its row, which has to stay small."""
 
-fraud = Service("fraud")
+fraud = Service("fraud", context="sales")
 
 
 @fraud.decide(changes.by("customer_id"), state=fraud.table(spending), into=checks)

@@ -3,7 +3,7 @@
 from larder import PassOn, Service
 from tables import shop
 
-fulfilment = Service("fulfilment")
+fulfilment = Service("fulfilment", context="delivery")
 customers = fulfilment.table(shop.customers)
 
 fulfilment.join(

@@ -27,7 +27,7 @@ CHECKS: Final = frozenset({"fraud", "stock"})
 CHECKED_WITHIN: Final = timedelta(seconds=10)
 """A check that has not answered by then counts as failed. It takes a second at most, unless its service is away."""
 
-orders = Service("orders")
+orders = Service("orders", context="sales")
 held = orders.table(data.orders)
 products = orders.global_table(shop.products)
 

@@ -12,7 +12,7 @@ from larder.types import UNKNOWN, Attempt, GaveUp, Unknown
 from tables.orders import Order, orders
 from tables.payments import Charge, NotPaid, Paid, Void, Voided, charges, not_paid, paid, voided, voids
 
-payments = Service("payments")
+payments = Service("payments", context="sales")
 orders_here = payments.table(orders)
 
 

@@ -31,7 +31,7 @@ class Price(Row):
 
 prices = OwnerTopic("sales.prices", Price, key="product_id", revision="revision", owner="pricing")
 
-pricing = Service("pricing")
+pricing = Service("pricing", context="sales")
 held = pricing.table(prices)
 products = pricing.global_table(shop.products)
 

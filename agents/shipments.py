@@ -12,10 +12,11 @@ from tables.shipments import History, Shipped, Step, histories, shipped
 
 PACKING: Final = timedelta(seconds=1)
 
-shipments = Service("shipments")
+shipments = Service("shipments", context="delivery")
+held = shipments.table(histories)
 
 
-@shipments.decide(changes, state=shipments.table(histories), into=shipped)
+@shipments.decide(changes, state=held, into=shipped)
 def follow(event: OrderChange | WakeUp, history: History | None, near: Near) -> Decision | None:
     """Write down each change of an order once, and send its parcel after some time of packing."""
     if isinstance(event, WakeUp):

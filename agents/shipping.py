@@ -3,7 +3,7 @@
 from larder import DeadLetter, Service, Wait
 from tables import shop
 
-shipping = Service("shipping")
+shipping = Service("shipping", context="delivery")
 customers = shipping.global_table(shop.customers)
 products = shipping.global_table(shop.products)
 

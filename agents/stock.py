@@ -22,7 +22,7 @@ REMEMBERED: Final = 100
 BUYS: Final = 20
 """How many pieces more than the lowest level one purchase has."""
 
-stock = Service("stock")
+stock = Service("stock", context="sales")
 held = stock.table(levels)
 
 

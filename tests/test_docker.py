@@ -12,17 +12,35 @@ import yaml
 
 from larder.cli.main import larder
 from larder.config.settings import SETTINGS
+from larder.declaring.contexts import contexts
 from larder.declaring.loading import load_services
 from tests.package.installed import SOURCES
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCKERFILE = (ROOT / "docker" / "Dockerfile").read_text(encoding="utf-8")
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker" / "compose.yml").read_text(encoding="utf-8"))
+EVERYWHERE = "0.0.0.0"  # noqa: S104 - inside a container
 WORKERS = {name: each for name, each in COMPOSE["services"].items() if each.get("command", [""])[0] == "worker"}
 
 
-def test_a_broker_two_workers_of_shipping_one_of_fulfilment_and_the_generator_are_composed() -> None:
-    assert sorted(COMPOSE["services"]) == ["fulfilment-1", "generator", "kafka", "shipping-1", "shipping-2"]
+def test_a_broker_the_generator_the_outside_and_workers_of_all_services_are_composed() -> None:
+    assert set(COMPOSE["services"]) == {"kafka", "generator", "outside", *WORKERS}
+    assert {each["command"][1] for each in WORKERS.values()} == set(load_services())
+
+
+@pytest.mark.scenario("3.8")
+def test_each_context_has_a_network_of_its_own_and_the_broker_is_in_all() -> None:
+    services = load_services()
+    for each in WORKERS.values():
+        assert each["networks"] == [services[each["command"][1]].context]
+    found = contexts(list(services.values()))
+    assert set(COMPOSE["networks"]) == {each.name for each in found} | {"owners"}
+    assert set(COMPOSE["services"]["kafka"]["networks"]) == set(COMPOSE["networks"])
+
+
+def test_a_worker_is_reached_by_its_own_name() -> None:
+    for name, each in WORKERS.items():
+        assert (each["environment"]["LARDER_WEB_HOST"], each["environment"]["LARDER_WEB_ADDRESS"]) == (EVERYWHERE, name)
 
 
 @pytest.mark.parametrize("name", WORKERS)
@@ -40,7 +58,7 @@ def test_volumes_are_declared_and_settings_exist() -> None:
     used = {volume.split(":")[0] for each in services for volume in each.get("volumes", ())}
     assert used == set(COMPOSE["volumes"])
     known = {each.variable for each in SETTINGS}
-    assert {name for each in WORKERS.values() for name in each["environment"]} <= known
+    assert {name for each in WORKERS.values() for name in each["environment"]} <= known | {"OUTSIDE_URL"}
 
 
 def test_the_generator_is_a_module_that_there_is() -> None:

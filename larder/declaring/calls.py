@@ -5,17 +5,27 @@ Declaring a call checks nothing, so that the checks can report all mistakes toge
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeAlias, TypeVar
 
 import msgspec
 
 from larder.declaring.checks.calls import call_kind_problems, call_problems
 from larder.declaring.facts import Facts, dead_letters_name
-from larder.declaring.operators import Edge, KeptTopic, Operator, Role, Topic, names, node, source_edges
+from larder.declaring.operators import (
+    Edge,
+    KeptTopic,
+    Operator,
+    Role,
+    Topic,
+    names,
+    node,
+    remote_node,
+    source_edges,
+)
 from larder.declaring.problems import LarderError, Problem
-from larder.declaring.sources import Source, TableUse
+from larder.declaring.sources import RemoteTable, Source, TableUse
 from larder.declaring.stored_calls import calls_name, outcomes_name
 from larder.declaring.topics import Rekeyed
 
@@ -28,6 +38,23 @@ Unknown: TypeAlias = Literal["retry", "dead-letter"]
 
 class Unavailable(LarderError):  # noqa: N818 - a state of the other side, and the name that users write
     """Raised by the function of a call: the other side is down, whatever the event is. It is called again later."""
+
+
+ReadRow: TypeAlias = Callable[[TableUse, Any], Awaitable[Any]]
+"""Reads the row of a key from a table that the call declares in `reads`: see `Attempt.get`."""
+
+RAISE: Final = object()
+"""In the place of a value to go on with: there is none, so raise the error."""
+
+
+async def nothing_to_read(table: TableUse, _key: Any) -> Any:
+    """Refuse to read a table: the call declares none."""
+    raise undeclared(table)
+
+
+def undeclared(table: TableUse) -> ValueError:
+    """Return the error for a table that the call does not declare."""
+    return ValueError(f"attempt.get reads the tables that the call names in reads; found {table.name}")
 
 
 @dataclass(frozen=True)
@@ -44,6 +71,22 @@ class Attempt:
     key: str
     number: int
     headers: Mapping[str, str] = field(default_factory=dict, hash=False)
+    read: ReadRow = field(default=nothing_to_read, repr=False, compare=False)
+
+    async def get(self, table: TableUse, key: Any, *, otherwise: Any = RAISE) -> Any:
+        """Return the row of a key, as a worker of the table's service has it; None if there is none.
+
+        table      a table that the call names in `reads`.
+        otherwise  what to return if no worker answers in time, or is sure. Without it, this raises `Unavailable`.
+
+        Raise ValueError if the call does not name the table, or if the service refuses the read.
+        """
+        try:
+            return await self.read(table, key)
+        except Unavailable:
+            if otherwise is RAISE:
+                raise
+            return otherwise
 
 
 @dataclass(frozen=True)
@@ -97,6 +140,7 @@ class Call(Operator):
     unknown: Unknown = "retry"
     outages: tuple[type[Exception], ...] = ()
     at_most: int = 10_000
+    remote: tuple[RemoteTable, ...] = ()
     function: Callable[..., Any] | None = field(default=None)
 
     kind = "call"
@@ -117,12 +161,14 @@ class Call(Operator):
             "timeout": self.timeout,
             "retry": msgspec.structs.asdict(self.retry),
             "at_once": self.at_once,
+            "reads": [{"table": each.name, "service": each.table.service} for each in self.remote],
         }
 
     def sentence(self) -> str:
         """Describe in one line for which events it calls."""
         into = f" into {', '.join(names(self.into))}" if self.into else ""
-        return f"call {self.name} for {self.source.name}{into}"
+        reads = f", reads {', '.join(names(self.remote))}" if self.remote else ""
+        return f"call {self.name} for {self.source.name}{into}{reads}"
 
     def reads(self) -> Sequence[Source]:
         """Return its source."""
@@ -131,6 +177,10 @@ class Call(Operator):
     def uses(self) -> Sequence[TableUse]:
         """Return the table of `only_while`."""
         return () if self.only_while is None else (self.only_while.table,)
+
+    def asks(self) -> Sequence[RemoteTable]:
+        """Return the tables of `reads`."""
+        return self.remote
 
     def writes(self) -> Sequence[Topic]:
         """Return the topics of its results."""
@@ -171,6 +221,8 @@ class Call(Operator):
         yield from source_edges(service, self.source, here)
         for table in self.uses():
             yield Edge(f"table:{table.name}", here, "only while")
+        for remote in self.asks():
+            yield Edge(remote_node(remote), here, remote.table.service)
         for topic in self.into:
             yield Edge(here, f"topic:{topic.name}")
         yield Edge(here, f"topic:{calls_name(service, self.name, self.generation)}", "calls")

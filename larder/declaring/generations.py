@@ -185,7 +185,7 @@ def placed(service: Service, generation: Generation, answering: Collection[str] 
             return each
         return Rekeyed(each, each.key, mirrored=isinstance(each, OwnerTopic), generation=number)
 
-    found = type(service)(service.name, partitions=service.partitions, headers=service.headers)
+    found = type(service)(service.name, partitions=service.partitions, headers=service.headers, context=service.context)
     found.generation = generation
     found.tables = [table(use) for use in service.tables]
     reactions = service.reactions

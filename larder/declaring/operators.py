@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from enum import Enum
 from typing import TYPE_CHECKING, Any, ClassVar, Final, NamedTuple, TypeAlias
 
-from larder.declaring.sources import Source, TableUse
+from larder.declaring.sources import RemoteTable, Source, TableUse
 from larder.declaring.topics import EventTopic, OwnerTopic, Rekeyed
 
 if TYPE_CHECKING:
@@ -47,6 +47,10 @@ class Role(Enum):
 
 LISTS: Final = ("joins", "decides", "reactions", "agents", "operators")
 """The lists of operators in responses, in order; the last has all kinds without their own list."""
+
+
+REMOTE_TABLE: Final = "remote table"
+"""The kind of a node of the topology: a table that is read from the workers of its service."""
 
 
 class KeptTopic(NamedTuple):
@@ -153,6 +157,10 @@ class Operator:
         """Return the tables whose rows it uses."""
         return ()
 
+    def asks(self) -> Sequence[RemoteTable]:
+        """Return the tables whose rows it reads from the workers of their services."""
+        return ()
+
     def writes(self) -> Sequence[Topic]:
         """Return the declared topics that it writes to."""
         return ()
@@ -195,7 +203,12 @@ class Operator:
             yield Edge(here, f"topic:{topic.name}")
 
 
-def names(declared: Iterable[Source | TableUse | Topic]) -> list[str]:
+def remote_node(remote: RemoteTable) -> str:
+    """Return the id of the node of a table that is read from the workers of its service."""
+    return f"{REMOTE_TABLE}:{remote.name}"
+
+
+def names(declared: Iterable[Source | TableUse | RemoteTable | Topic]) -> list[str]:
     """Return the names of declarations."""
     return [each.name for each in declared]
 

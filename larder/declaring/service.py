@@ -19,7 +19,7 @@ from larder.declaring.operators import Operator, Role, Topic
 from larder.declaring.predicates import Predicate
 from larder.declaring.reactions import Reaction
 from larder.declaring.requests import Request
-from larder.declaring.sources import Lookup, Source, TableUse, lookups, several
+from larder.declaring.sources import Lookup, RemoteTable, Source, TableUse, lookups, several
 from larder.declaring.topics import EventTopic, OwnerTopic, Rekeyed
 
 if TYPE_CHECKING:
@@ -39,6 +39,9 @@ class Service:
                 another number pass through internal topics with this one.
     headers     the names of headers that go along, from each record to what is made from
                 it, and from each request. The header `traceparent` always does.
+    context     the name of its context: services that are developed and released together.
+                In their calls, they may read one another's tables over HTTP; services of
+                other contexts share only topics.
 
     Declare each service in its own file; `larder worker <name>` runs it.
 
@@ -48,11 +51,14 @@ class Service:
     ...               into=shop.enriched_orders)
     """
 
-    def __init__(self, name: str, *, partitions: int | None = None, headers: Sequence[str] = ()) -> None:
+    def __init__(
+        self, name: str, *, partitions: int | None = None, headers: Sequence[str] = (), context: str | None = None
+    ) -> None:
         """Start without declarations."""
         self.name = name
         self.partitions = partitions
         self.headers = headers
+        self.context = context
         self.counts: Mapping[str, int] = {}
         """The partition counts of internal topics, in the service as its workers run it."""
         self.generation: Generation | None = None
@@ -71,7 +77,7 @@ class Service:
 
     def global_table(self, topic: OwnerTopic) -> TableUse:
         """Keep all rows of a topic in every worker; records can look them up by any field."""
-        return self._table(TableUse(self.name, topic, "global"))
+        return self._table(TableUse(self.name, topic, "global", self.context))
 
     def table(self, topic: OwnerTopic) -> TableUse:
         """Keep in each worker the rows of the partitions that it processes.
@@ -79,7 +85,7 @@ class Service:
         A source that is joined with this table needs the same partitioning: the same key
         and the same number of partitions. `.by` on the source provides both.
         """
-        return self._table(TableUse(self.name, topic, "partition"))
+        return self._table(TableUse(self.name, topic, "partition", self.context))
 
     def join(
         self,
@@ -209,6 +215,7 @@ class Service:
         unknown: Unknown = "retry",
         outages: Sequence[type[Exception]] = (),
         at_most: int = 10_000,
+        reads: Sequence[RemoteTable] = (),
     ) -> Call:
         """Call something outside for each event, with an async function, while other events go on.
 
@@ -235,6 +242,8 @@ class Service:
                     `retry.within`. After several of them a worker calls no more until a
                     trial call succeeds.
         at_most     how many calls may wait in a partition before its events have to wait.
+        reads       tables of services in the same context, as `table.remote(...)`. The function
+                    reads their rows with `await attempt.get(table, key)`.
 
         The function gets the event and an `Attempt`. It returns one event, several, or None.
         Each attempt is written down before it begins, and its outcome is a record. So a call
@@ -247,7 +256,7 @@ class Service:
         only = only_while if only_while is None else OnlyWhile(*only_while)
         call = Call(
             source, several(into), key, timeout, Retry() if retry is None else retry, at_once, threads, ordered, only,
-            otherwise, unknown, tuple(outages), at_most,
+            otherwise, unknown, tuple(outages), at_most, several(reads),
         )  # fmt: skip
         return self.add(call)
 
@@ -314,6 +323,12 @@ class Service:
         """The declared topics that operators write to."""
         for operator in self.operators:
             yield from operator.writes()
+
+    @property
+    def asked(self) -> Iterator[RemoteTable]:
+        """The tables whose rows its calls read from the workers of other services."""
+        for operator in self.operators:
+            yield from operator.asks()
 
     def add(self, operator: Kind) -> Kind:
         """Declare an operator of any kind."""

@@ -16,14 +16,15 @@ Source: TypeAlias = EventTopic | OwnerTopic | Rekeyed
 class TableUse:
     """A table of one service, held whole ("global") or by "partition".
 
-    `service` is the name of the service that declares it. `build` is the internal topic from which workers read its
-    rows in a `generation` of the service, if they do not read them from its own topic: see
-    `larder.declaring.generations`.
+    `service` is the name of the service that declares it, `context` that service's context. `build` is the internal
+    topic from which workers read its rows in a `generation` of the service, if they do not read them from its own
+    topic: see `larder.declaring.generations`.
     """
 
     service: str
     topic: OwnerTopic
     held: Held
+    context: str | None = None
     build: str | None = None
     generation: int = 1
 
@@ -58,6 +59,30 @@ class TableUse:
         >>> customers.on("buyer_id", embed="buyer")
         """
         return Lookup(self, field, embed)
+
+    def remote(self, *, timeout: float = 0.5) -> "RemoteTable":
+        """Read rows over HTTP, in calls: in `reads` of a call of any service in the same context.
+
+        timeout   the seconds that one read may take.
+
+        >>> @mailing.call(letters, reads=[histories.remote(timeout=0.3)])
+        ... async def send(mail: Letter, attempt: Attempt) -> None:
+        ...     history = await attempt.get(histories, mail.order_id, otherwise=None)
+        """
+        return RemoteTable(self, timeout)
+
+
+@dataclass(frozen=True)
+class RemoteTable:
+    """A table whose rows a call reads from the workers of its service; `timeout` is in seconds for one read."""
+
+    table: TableUse
+    timeout: float
+
+    @property
+    def name(self) -> str:
+        """The name of its topic."""
+        return self.table.name
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from larder.declaring.operators import Edge, Role
+from larder.declaring.operators import REMOTE_TABLE, Edge, Role
 from larder.declaring.topology import topics_of
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ def topology(service: Service, rates: Mapping[str, float]) -> dict[str, Any]:
     nodes = [
         *(("topic", use.name) for use in topics_of(service) if Role.REPLAYS not in use.roles),
         *(("table", use.name) for use in service.tables),
+        *((REMOTE_TABLE, remote.name) for remote in service.asked),
         *((operator.kind, operator.name) for operator in service.operators),
     ]
     edges = dict.fromkeys(_edges(service))

@@ -31,7 +31,7 @@ from larder.process import open_files, tuning
 from larder.process.ending import Ending, told_to_stop
 from larder.queries.directory import Directory
 from larder.store.storage.memory import MIB, Memory
-from larder.web import Sources, make_app, start_web, stop_web
+from larder.web import RemoteRows, Sources, make_app, start_web, stop_web
 from larder.worker.options import Options
 from larder.worker.runner import ServiceRunner, WorkerFailedError
 
@@ -90,7 +90,8 @@ async def _work(service: Service, settings: Settings, options: Options) -> None:
     stop, ending = asyncio.Event(), Ending()
     told_to_stop(stop, ending)
     memory = Memory(settings.block_cache_mb * MIB, settings.write_buffer_mb * MIB)
-    runner = ServiceRunner(service, options, memory)
+    remote = RemoteRows(settings.connection, service.context)
+    runner = ServiceRunner(service, options, memory, fetch=remote.row)
     name = options.worker
     allowed = open_files.raise_limit()
     warnings = [str(each) for each in (open_files.shortage(allowed),) if each is not None]
@@ -110,6 +111,7 @@ async def _work(service: Service, settings: Settings, options: Options) -> None:
         requests=service.requests,
         predicates=service.predicates,
         desk=runner.runtime.requests,
+        context=service.context,
         carried=carried_names(service),
         services=lambda: list(declared_services(settings.modules).values()),
         calls=lambda: runner.runtime.service.calls,
@@ -129,6 +131,7 @@ async def _work(service: Service, settings: Settings, options: Options) -> None:
             raise
         finally:
             ending.begin()
+            await remote.close()
             await stop_web(web)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import threading
+from collections import Counter
 from typing import Any
 
 from msgspec.structs import replace
@@ -13,8 +14,10 @@ from larder.declaring.calls import Attempt, Call, GaveUp
 from larder.declaring.compiled.calls import compile_call
 from larder.declaring.dead_letters import cause_of as why
 from larder.declaring.facts import input_name
+from larder.declaring.sources import RemoteTable
 from larder.declaring.stored_calls import Beginning, Failed, ResultEvent, StoredCall
 from larder.operators.calls import transitions
+from larder.operators.calls.remote_rows import ReadEnd, RowReader
 from larder.operators.calls.results import cause_of, done, is_outage
 from larder.operators.calls.transitions import Abandon, Next, Park, Publish
 from larder.operators.calls.turns import CallTurn, CallTurns
@@ -43,6 +46,7 @@ class MemoryCall(MemoryStep):
         self._carried = run.carried(self._topic)
         self._calls: dict[str, tuple[StoredCall, MemoryRecord]] = {}
         self._turns = CallTurns()
+        self._reads = Counter[ReadEnd]()
 
     def due(self) -> float:
         """Return the time at which the next call can begin."""
@@ -94,7 +98,8 @@ class MemoryCall(MemoryStep):
         if not wanted:
             return replace(call, due=min(now + 1.0, call.since + declared.retry.within))
         begun = transitions.begun(call, BEGINNING)
-        attempt = Attempt(begun.key, begun.attempt, self._carried.outside(call.event))
+        read = RowReader(self._compiled, self._fetch, self._reads)
+        attempt = Attempt(begun.key, begun.attempt, self._carried.outside(call.event), read)
         returned, error = _made(declared, event, attempt)
         outcome = (
             done(self._compiled, begun, returned)
@@ -114,6 +119,9 @@ class MemoryCall(MemoryStep):
         if (only := self._declared.only_while) is None:
             return None
         return self._run.table(only.table.topic).get(self._compiled.row_key(event))
+
+    async def _fetch(self, remote: RemoteTable, key: bytes) -> bytes | None:
+        return self._run.table(remote.table.topic).get(key)
 
     def _follow(self, turn: CallTurn, call: StoredCall, record: MemoryRecord, following: Next) -> None:
         try:

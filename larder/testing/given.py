@@ -57,7 +57,7 @@ def sent(topic: Topic, offset: int, value: Sent, key: Any) -> tuple[bytes | None
 
 
 def _read(service: Service) -> Iterator[Topic]:
-    for table in service.tables:
+    for table in (*service.tables, *(remote.table for remote in service.asked)):
         yield table.topic
     yield from (events_of(source) for source in service.sources)
 

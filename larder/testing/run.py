@@ -65,7 +65,8 @@ class MemoryRun:
             carried_names(service), [input_name(service, each) for each in service.rekeyed], WORKER
         )
         self._left_out = LeftOutHeaders()
-        self.tables = {table.name: MemoryTable(table.topic) for table in service.tables}
+        tables = [*service.tables, *(remote.table for remote in service.asked)]
+        self.tables = {table.name: MemoryTable(table.topic) for table in tables}
         self.wake_ups = defaultdict[str, MemoryWakeUps](MemoryWakeUps)
         self._level = _level(self)
         self.readers = dict(self._readers(first))

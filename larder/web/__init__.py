@@ -5,6 +5,7 @@ One module for each group of addresses, with its OpenAPI description as data bes
 """
 
 from larder.web.application import make_app, start_web, stop_web
+from larder.web.peers.remote_rows import RemoteRows
 from larder.web.sources import Sources
 
-__all__ = ["Sources", "make_app", "start_web", "stop_web"]
+__all__ = ["RemoteRows", "Sources", "make_app", "start_web", "stop_web"]

@@ -11,6 +11,7 @@ from larder.config.errors import UnavailableError
 from larder.declaring.problems import Problem
 from larder.web import letter_lists, unsettled
 from larder.web.connection_slots import CONNECTIONS, connections
+from larder.web.context_check import within_context
 from larder.web.fast_path import ShortWay
 from larder.web.host_check import rightly_called
 from larder.web.limits import UNTIMED, bounded
@@ -45,7 +46,7 @@ _SERVERS = web.AppKey("servers", list[asyncio.Server])
 
 def make_app(sources: Sources, seen: Observed | None = None) -> web.Application:
     """Return the application, which reads both at each request; without `seen`, it reports nothing about the worker."""
-    app = web.Application(middlewares=[rightly_called, bounded])
+    app = web.Application(middlewares=[rightly_called, within_context, bounded])
     app[SOURCES] = sources
     app[HOPPING] = Hopping()
     app[ROW_WAITS] = RowWaits(sources, app[HOPPING])

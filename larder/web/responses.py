@@ -45,6 +45,7 @@ KINDS = {
     "no-such-address": FailureKind("There is no such address", 404),
     "mistake": FailureKind("The request is invalid", 400),
     "misdirected": FailureKind("This worker has another name", 421),
+    "other-context": FailureKind("A service of another context must not read here", 403),
     "forbidden": FailureKind("A page of another site must not do this", 403),
     "invalid": FailureKind("The body is not valid", InvalidRequestError.status),
     "refused": FailureKind("The service refuses the request", REFUSED),

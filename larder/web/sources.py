@@ -48,6 +48,7 @@ class Sources:
     warnings   what the process has too little of.
     requests   the requests that the service declares, and the desk that takes them here.
     predicates what clients may wait for.
+    context    the context of the service; None if it declares none.
     carried    the names of the headers of requests that go along.
     services   returns the services that the loaded modules declare.
     calls      returns the calls of the service as it runs now.
@@ -68,6 +69,7 @@ class Sources:
     requests: Sequence[Request] = ()
     desk: RequestDesk = field(default_factory=RequestDesk)
     predicates: Sequence[Predicate] = ()
+    context: str | None = None
     carried: Collection[str] = (TRACEPARENT,)
     services: Callable[[], Sequence[Service]] = tuple
     calls: Callable[[], Sequence[Call]] = tuple

@@ -16,6 +16,7 @@ from larder.declaring.compiled.calls import CompiledCall
 from larder.delivery.output import Output
 from larder.kafka.publishers import RenewedPublisher
 from larder.operators.calls.outside import Outside
+from larder.operators.calls.remote_rows import FetchRow
 
 log = logging.getLogger("larder")
 
@@ -27,20 +28,23 @@ STOP_SECONDS: Final = 2.0
 
 
 class Callers:
-    """What runs calls in this worker, by the name of the call."""
+    """What runs calls in this worker, by the name of the call; `fetch` reads the rows of other services for them."""
 
-    def __init__(self, connection: Connection, worker: str, clock: Callable[[], float]) -> None:
+    def __init__(self, connection: Connection, worker: str, clock: Callable[[], float], fetch: FetchRow) -> None:
         self._publisher = RenewedPublisher(connection)
         self._worker = worker
         self._run = uuid4().hex
         self._clock = clock
+        self._fetch = fetch
         self._callers: dict[str, Outside] = {}
 
     def of(self, compiled: CompiledCall, outcomes: Output) -> Outside:
         """Return what runs a call; it stays the same when the service is planned again."""
         name = compiled.call.name
         if name not in self._callers:
-            self._callers[name] = Outside(compiled, outcomes, self._worker, self._run, self._clock, self._publish)
+            self._callers[name] = Outside(
+                compiled, outcomes, self._worker, self._run, self._clock, self._publish, self._fetch
+            )
         found = self._callers[name]
         found.compiled = compiled
         found.move_to(outcomes)

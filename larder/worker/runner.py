@@ -26,6 +26,7 @@ from larder.local_tables.maintenance import maintain
 from larder.local_tables.progress_log import log_progress
 from larder.local_tables.standbys import Standbys
 from larder.local_tables.table import LocalTable
+from larder.operators.calls.remote_rows import FetchRow, nobody
 from larder.operators.reactions import GlobalReacting
 from larder.operators.user_agents import abandonable, run_agent
 from larder.store.storage.memory import Memory
@@ -60,8 +61,8 @@ class WorkerFailedError(LarderError):
 class ServiceRunner:
     """One service, as this worker runs it. Create it inside a running event loop.
 
-    `membership` is set once the topics exist. `web` is the address at which the other workers reach this one's web
-    port.
+    `fetch` reads rows of other services' tables, for calls. `membership` is set once the topics exist. `web` is the
+    address at which the other workers reach this one's web port.
     """
 
     def __init__(
@@ -71,8 +72,9 @@ class ServiceRunner:
         memory: Memory,
         clock: Callable[[], float] = now,
         reached: Callable[[str], None] = lambda _: None,
+        fetch: FetchRow = nobody,
     ) -> None:
-        self.runtime = Runtime(service, options, memory, clock, reached)
+        self.runtime = Runtime(service, options, memory, clock, reached, fetch)
         self.membership: Membership | None = None
         self.web = ""
         self._activity = Activity(service.name, options.worker, options.connection)

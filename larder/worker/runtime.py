@@ -12,6 +12,7 @@ from larder.counters.traffic import Traffic
 from larder.declaring.generations import placed
 from larder.declaring.service import Service
 from larder.local_tables.table import LocalTable
+from larder.operators.calls.remote_rows import FetchRow
 from larder.operators.decides.requests import RequestDesk
 from larder.operators.user_agents import Feed
 from larder.store.storage.memory import Memory
@@ -25,7 +26,7 @@ class Runtime:
     `declared` is the service as the user wrote it, `service` as its workers run it. `tables` has the tables by the
     topic from which they are read, `named` by the name that the user knows. `clock` returns seconds since the epoch.
     `reached` is called with the name of each step at which the process could end with work half done. Tests end it
-    there.
+    there. `fetch` reads rows of other services' tables, for calls.
     """
 
     def __init__(
@@ -35,6 +36,7 @@ class Runtime:
         memory: Memory,
         clock: Callable[[], float],
         reached: Callable[[str], None],
+        fetch: FetchRow,
     ) -> None:
         self.options = options
         self.memory = memory
@@ -48,7 +50,7 @@ class Runtime:
         self.place(service if self.memo.generation is None else placed(service, self.memo.generation))
         self.traffic = Traffic()
         self.requests = RequestDesk()
-        self.callers = Callers(options.connection, options.worker, clock)
+        self.callers = Callers(options.connection, options.worker, clock, fetch)
         self.feeds = {each.topic.name: Feed(self.counts.of(each, AgentCounts)) for each in service.agents}
         self.tables: dict[str, LocalTable] = {}
         self.named: dict[str, LocalTable] = {}

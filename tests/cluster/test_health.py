@@ -284,9 +284,11 @@ def test_a_worker_that_joins_waits_and_decides_reports_each_metric_of_the_catalo
         worker.until(lambda _: worker.row(stage.name("visits"), "c2")[0] == 200, what="the decided row")
         worker.until_caught_up()
         reported = {re.sub("_(bucket|sum|count)$", "", name) for name, *_ in worker.metrics()}
-        # `test_observer.py`, `test_agents.py` and `test_other_kinds.py` have the metrics of its other features.
+        # test_observer, test_agents, test_other_kinds, test_call_commands and test_remote_reads have the metrics of its
+        # other features.
         without = {"larder_reaction_total", "larder_agent_records_total", "larder_operator_records_total"}
-        without |= {metric.name for metric in METRICS if metric.name.startswith("larder_growth_")}
+        without |= {"larder_remote_reads_total", "larder_headers_left_out_total"}
+        without |= {each.name for each in METRICS if each.name.startswith(("larder_growth_", "larder_call"))}
         known = {metric.name for metric in METRICS} - without
         assert {name for name in reported if name.startswith("larder_")} == known
 

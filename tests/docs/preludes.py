@@ -89,6 +89,10 @@ class Paid(Row):
 
 paid = EventTopic("shop.paid", Paid, key="order_id")
 payments = Service("payments")
+
+from agents.shipments import held as histories
+from tables.mailing import Letter, Mailed, letters, mailed
+mailing = Service("mailing", context="delivery")
 """
 
 OF_PAGES: Final = {

@@ -9,6 +9,7 @@ import inspect
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, Final
 
+from larder.declaring.checks.contexts import remote_read_problems
 from larder.declaring.checks.decides import emit_problems
 from larder.declaring.checks.functions import accepts, gives, hints_of, is_plain, not_plain, takes, unfit
 from larder.declaring.checks.keys import input_key_problems
@@ -19,7 +20,7 @@ from larder.declaring.fields import unreadable
 from larder.declaring.partition_counts import partitions
 from larder.declaring.plurals import counted
 from larder.declaring.problems import Problem
-from larder.declaring.sources import TableUse
+from larder.declaring.sources import RemoteTable, TableUse
 from larder.declaring.topics import EventTopic, Rekeyed
 
 if TYPE_CHECKING:
@@ -41,6 +42,10 @@ def call_kind_problems(service: Service, call: Call) -> Iterator[Problem]:
     if call.only_while is not None and not is_a(TableUse, call.only_while.table):
         do = f"declare one: orders = {service.name}.table(...)"
         yield Problem(declared, "only_while requires a table of its service", shown(call.only_while.table), do)
+    for remote in call.remote:
+        if not is_a(RemoteTable, remote):
+            do = "give it table.remote(timeout=...), for a table that its service declares"
+            yield Problem(declared, "reads requires tables as they are read over HTTP", shown(remote), do)
 
 
 def call_problems(service: Service, call: Call, facts: Facts) -> Iterator[Problem]:
@@ -48,6 +53,7 @@ def call_problems(service: Service, call: Call, facts: Facts) -> Iterator[Proble
     declared = f"call {call.name}"
     yield from emit_problems(declared, call.into)
     yield from _limit_problems(declared, call)
+    yield from remote_read_problems(declared, service, call)
     if sum(each.name == call.name for each in service.calls) > 1:
         yield Problem(declared, "requires a name of its own: its topics have it", "several", "rename a function")
     if unreadable(call.source.row):
@@ -102,6 +108,12 @@ def _count_problems(declared: str, service: Service, call: Call, facts: Facts) -
 
 
 def _function_problems(declared: str, call: Call, function: Callable[..., Any]) -> Iterator[Problem]:
+    if call.threads and call.remote:
+        yield Problem(
+            declared, "with reads requires an async function, which can await them", "threads",
+            "write async def, and leave threads out",
+        )  # fmt: skip
+        return
     if call.threads and not is_plain(function):
         yield Problem(
             declared, "with threads requires a function that is written with def", "one that is async or yields",

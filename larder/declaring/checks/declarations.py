@@ -52,7 +52,7 @@ def _kind_problems(service: Service) -> Iterator[Problem]:
 
 def _sound(service: Service) -> Service:
     """Leave out whatever has such problems or uses a table that has them: all other checks rely on kinds."""
-    sound = Service(service.name, partitions=service.partitions, headers=service.headers)
+    sound = Service(service.name, partitions=service.partitions, headers=service.headers, context=service.context)
     sound.counts = service.counts
     sound.tables = [table for table in service.tables if not any(table_problems(table))]
     sound.predicates = [each for each in service.predicates if not any(table_problems(each.table))]

@@ -6,6 +6,7 @@ Pure: values in, problems out. Operators report their own problems.
 from collections import Counter
 from collections.abc import Iterator
 
+from larder.declaring.checks.contexts import context_name_problems
 from larder.declaring.checks.predicates import predicate_problems
 from larder.declaring.checks.topics import LONGEST_NAME, broker_problems, name_problems
 from larder.declaring.facts import Facts
@@ -22,6 +23,7 @@ def service_problems(service: Service, facts: Facts) -> Iterator[Problem]:
     """Check a service with all its operators."""
     declared = f"service {service.name}"
     yield from _name_problems(declared, service)
+    yield from context_name_problems(service)
     yield from _loop_problems(declared, service)
     yield from _rekey_problems(declared, service)
     for operator in service.operators:

@@ -6,7 +6,7 @@ with a readable cause.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -15,7 +15,7 @@ from larder.declaring.decoding import decoder
 from larder.declaring.events import emitter
 from larder.declaring.fields import scalar
 from larder.declaring.keys import KeyType
-from larder.declaring.sources import Source, partitioned_by, several
+from larder.declaring.sources import RemoteTable, Source, partitioned_by, several
 from larder.declaring.stored_calls import ResultEvent
 from larder.declaring.topics import Rekeyed
 from larder.declaring.user_functions import FunctionFailedError, call
@@ -37,6 +37,7 @@ class CompiledCall:
     satisfied(json)        whether a row, or None, lets the call begin.
     results(returned)      the events of what the function returned.
     given_up(event, why)   the events of `otherwise`.
+    remote                 the tables of `reads` by service and name, each with the function that decodes a row.
     """
 
     call: Call
@@ -46,14 +47,16 @@ class CompiledCall:
     satisfied: Callable[[bytes | None], bool]
     results: Callable[[Any], list[ResultEvent]]
     given_up: Callable[[Any, GaveUp], list[ResultEvent]]
+    remote: Mapping[tuple[str, str], tuple[RemoteTable, Callable[[bytes], Any]]]
 
 
 def compile_call(declared: Call) -> CompiledCall:
     """Build the functions of a call whose declaration has no problems."""
     row_key, satisfied = _only_while(declared)
     results = _results(declared, f"the function of call {declared.name}")
+    remote = {(each.table.service, each.name): (each, decoder(each.table.topic.row)) for each in declared.remote}
     return CompiledCall(
-        declared, _reader(declared.source), _key(declared), row_key, satisfied, results, _given_up(declared)
+        declared, _reader(declared.source), _key(declared), row_key, satisfied, results, _given_up(declared), remote
     )
 
 

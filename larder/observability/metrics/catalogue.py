@@ -118,6 +118,10 @@ METRICS = (
         "time from the start of an attempt to its end, or to its timeout",
     ),
     Metric(
+        "larder_remote_reads_total", "counter", ("call", "service", "table", "result"),
+        "reads of other services' rows by calls, by outcome: row, absent, unavailable, failed",
+    ),
+    Metric(
         "larder_operator_records_total", "counter", ("kind", "name", "result"),
         "records that an operator of any other kind took, by outcome",
     ),

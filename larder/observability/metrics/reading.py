@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from larder.declaring.operators import Operator
     from larder.local_tables.table import LocalTable
     from larder.observability.metrics.requests import Requests
+    from larder.operators.calls.outside import Outside
     from larder.store import Memory
     from larder.worker.call_status import CallStatus
     from larder.worker.membership import Membership
@@ -44,9 +45,7 @@ def read_worker(families: Families, runner: ServiceRunner, memory: Memory, now: 
     for (name, partition), count in runner.waiting().items():
         families.add("larder_join_waiting", count, name, partition)
     for name, call in runner.calls().items():
-        _read_call(families, name, call)
-        if (outside := runner.runtime.callers.known(name)) is not None:
-            families.add_histogram("larder_call_seconds", outside.seconds, name)
+        _read_call(families, name, call, runner.runtime.callers.known(name))
     for name, rekeying in runner.runtime.counts.rekeyings.items():
         families.add("larder_rekey_dropped_total", rekeying.dropped, name)
     if (growth := runner.growth()) is not None:
@@ -143,11 +142,15 @@ def _read_operator(families: Families, operator: Operator, counts: OperatorCount
     _read_results(families, metric, [summary[label] for label in labels], counts.as_dict())
 
 
-def _read_call(families: Families, name: str, call: CallStatus) -> None:
+def _read_call(families: Families, name: str, call: CallStatus, outside: Outside | None) -> None:
     families.add("larder_calls_waiting", call.waiting, name)
     families.add("larder_calls_running", call.running, name)
     families.add("larder_calls_hanging", call.hanging, name)
     families.add("larder_call_breaker_open", call.breaker is not BreakerState.CLOSED, name)
+    if outside is not None:
+        families.add_histogram("larder_call_seconds", outside.seconds, name)
+        for end, count in outside.reads.items():
+            families.add("larder_remote_reads_total", count, name, *end)
 
 
 def _read_results(families: Families, metric: str, labels: Sequence[str], counts: Mapping[str, int]) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
@@ -19,6 +20,7 @@ from larder.declaring.compiled.calls import CompiledCall
 from larder.declaring.stored_calls import Beginning, Done, Failed, StoredCall, encode
 from larder.delivery.output import Output
 from larder.operators.calls.breaker import Breaker
+from larder.operators.calls.remote_rows import FetchRow, ReadEnd, RowReader, nobody
 from larder.operators.calls.results import cause_of, done, is_outage
 
 log = logging.getLogger("larder")
@@ -75,7 +77,8 @@ class Outside:
     """The calls of one declaration in this worker: how many run, and whether the other side is reachable.
 
     `worker` and `run` name this process. `clock` returns seconds since the epoch. Outcomes go to the topic `outcomes`.
-    `seconds` counts how long attempts took, at most their timeout.
+    `seconds` counts how long attempts took, at most their timeout. `fetch` reads rows of other services' tables, and
+    `reads` counts how that ended.
     """
 
     compiled: CompiledCall
@@ -84,6 +87,8 @@ class Outside:
     run: str
     clock: Callable[[], float]
     publish: Publish
+    fetch: FetchRow = nobody
+    reads: Counter[ReadEnd] = field(default_factory=Counter)
     breaker: Breaker = field(default_factory=Breaker)
     running: dict[str, RunningCall] = field(default_factory=dict)
     finished: dict[str, Finished] = field(default_factory=dict)
@@ -222,7 +227,8 @@ class Outside:
         return self._failure(call, running.begun, cause_of(error))
 
     def _work(self, start: Start) -> asyncio.Task[tuple[Any, BaseException | None]]:
-        attempt = Attempt(start.call.key, start.call.attempt, start.headers)
+        read = RowReader(self.compiled, self.fetch, self.reads)
+        attempt = Attempt(start.call.key, start.call.attempt, start.headers, read)
         function = self.call.function
         assert function is not None  # noqa: S101 - checked with the declaration
         working = _in_thread if self.call.threads else _guarded

@@ -1,6 +1,7 @@
-"""Requests to another worker of the service, in one hop and with limits, only to addresses from the directory.
+"""Requests to other workers, in one hop and with limits, only to addresses from the directory.
 
-Each request has a header that makes the other worker answer alone. The caller decides whether an answer is usable.
+By default each request has a header that makes the other worker answer alone. The caller decides whether an answer is
+usable.
 """
 
 from __future__ import annotations
@@ -47,6 +48,9 @@ EVENTS = "text/event-stream"
 KEPT_HEADERS = ("Retry-After", "Location", "Idempotent-Replayed")
 """Headers of an answer that are passed on."""
 
+ALONE = {HOP: "1"}
+"""The headers of a request that the other worker answers without a third one."""
+
 _REDIRECTS = range(300, 400)
 
 _ADDRESS = re.compile(r"https?://[A-Za-z0-9._\-\[\]:]+")
@@ -82,10 +86,11 @@ class Hopped(NamedTuple):
 
 
 class Hopping:
-    """Owns the connections to other workers."""
+    """Owns the connections to other workers; `headers` go with each request."""
 
-    def __init__(self) -> None:
+    def __init__(self, headers: Mapping[str, str] = ALONE) -> None:
         """Start without connections."""
+        self._headers = headers
         self._sessions: dict[bool, aiohttp.ClientSession] = {}
 
     async def ask(self, peer: Peer, path: str, seconds: float = HOP_SECONDS) -> Hopped | None:
@@ -132,7 +137,7 @@ class Hopping:
         where = _address(peer, path)
         # A stream has its own connection, so that streams never take all those of single requests.
         async with (
-            _session() as session,
+            _session(self._headers) as session,
             session.get(where, headers=headers, allow_redirects=False, raise_for_status=True) as answer,
         ):
             if answer.content_type != EVENTS:
@@ -141,7 +146,7 @@ class Hopping:
 
     def _session(self, *, waits: bool) -> aiohttp.ClientSession:
         if waits not in self._sessions:
-            self._sessions[waits] = _session()
+            self._sessions[waits] = _session(self._headers)
         return self._sessions[waits]
 
     async def close(self) -> None:
@@ -150,11 +155,11 @@ class Hopping:
             await session.close()
 
 
-def _session() -> aiohttp.ClientSession:
+def _session(headers: Mapping[str, str]) -> aiohttp.ClientSession:
     return aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(limit=HOPS),
         timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS, sock_read=SILENT_SECONDS),
-        headers={HOP: "1"},
+        headers=headers,
         cookie_jar=aiohttp.DummyCookieJar(),
     )
 

@@ -220,3 +220,45 @@ def test_what_a_call_says_when_it_is_given_up_and_its_dead_letter_have_the_heade
         assert [dict(each.headers)["traceparent"] for each in found] == [TRACE.encode()]
         assert ("other", b"stays") in found[0].headers or told
         assert [each.headers["traceparent"] for each in outside.seen] == [TRACE] * 3
+
+
+def test_a_call_reads_rows_of_another_service_that_a_test_gives() -> None:
+    shop, mailing = Service("shop", context="sales"), Service("mailing", context="sales")
+    accounts = shop.table(ACCOUNTS)
+    seen: list[Account | None] = []
+
+    @mailing.call(ORDERS, into=PAID, reads=[accounts.remote()])
+    async def charge(order: Order, attempt: Attempt) -> None:
+        seen.append(await attempt.get(accounts, order.customer))
+
+    with Driver(mailing) as driver:
+        driver.send(ORDERS, Order(order_id="o1"))
+        driver.send(ACCOUNTS, Account(customer="ada", open=True))
+        driver.send(ORDERS, Order(order_id="o2"))
+    run_in_memory(mailing, {ACCOUNTS: [Account(customer="ada", open=False)], ORDERS: [Order(order_id="o3")]})
+    assert seen == [None, Account(customer="ada", open=True), Account(customer="ada", open=False)]
+
+
+def test_a_call_reads_only_what_it_declares() -> None:
+    service, shop = Service("mailing", context="sales"), Service("shop", context="sales")
+    accounts = shop.table(ACCOUNTS)
+
+    @service.call(ORDERS, into=PAID, retry=Retry(attempts=1))
+    async def charge(order: Order, attempt: Attempt) -> None:
+        await attempt.get(accounts, order.customer)
+
+    with Driver(service) as driver:
+        driver.send(ORDERS, Order(order_id="o1"))
+        (letter,) = driver.dead_letters()
+    assert letter.cause == "ValueError: attempt.get reads the tables that the call names in reads; found shop.accounts"
+
+
+async def test_an_attempt_goes_on_without_a_row_that_nobody_has() -> None:
+    async def away(*_: object) -> None:
+        message = "nobody answers"
+        raise Unavailable(message)
+
+    accounts, attempt = Service("shop").table(ACCOUNTS), Attempt("key", 1, read=away)
+    assert await attempt.get(accounts, "ada", otherwise=None) is None
+    with pytest.raises(Unavailable, match="nobody answers"):
+        await attempt.get(accounts, "ada")
