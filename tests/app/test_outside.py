@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any
 from unittest.mock import patch
@@ -19,12 +20,25 @@ from app.provider import Outside
 from larder import Unavailable
 from larder.types import Attempt
 from tables.mailing import Letter, Mailed
+from tables.order_states import State
 from tables.payments import Charge, NotPaid, Paid, Void, Voided
+from tables.shipments import History, Step
 from tables.stock import Bought, Purchase
 
 WANTED = Charge(order_id="o1", customer_id="c1", amount=500)
 PAID = Paid(order_id="o1", amount=500, charge_id="charge-o1")
-FIRST = Attempt("o1", 1)
+
+
+async def no_row(*_: object) -> None:
+    """Answer as a service that has no history of the order."""
+
+
+def history(state: State) -> History:
+    step = Step(state=state, at=datetime(2026, 1, 1, tzinfo=UTC))
+    return History(order_id="o1", product_id="p1", quantity=1, steps=(step,))
+
+
+FIRST = Attempt("o1", 1, read=no_row)
 
 
 class Served:
@@ -163,7 +177,29 @@ def test_who_is_asked_gets_the_trace_and_the_key() -> None:
         async with TestServer(asked) as server:
             with patch.object(outside, "URL", str(server.make_url("")).rstrip("/")):
                 letter = Letter(order_id="o1", customer_id="c1", text="Dear Ada")
-                await mailing.send(letter, Attempt("o1", 1, {"traceparent": "00-1-2-01"}))
+                await mailing.send(letter, Attempt("o1", 1, {"traceparent": "00-1-2-01"}, no_row))
 
     asyncio.run(run())
     assert [(each["traceparent"], each["Idempotency-Key"]) for each in found] == [("00-1-2-01", "o1")]
+
+
+@pytest.mark.parametrize(
+    ("found", "text"),
+    [
+        (history("shipped"), "Dear Ada. Your parcel is on its way."),
+        (history("confirmed"), "Dear Ada."),
+        (Unavailable("nobody answers"), "Dear Ada."),
+    ],
+)
+async def test_a_late_mail_says_that_the_parcel_has_left_if_shipments_answers(
+    found: History | Unavailable, text: str
+) -> None:
+    async def read(*_: object) -> History:
+        if isinstance(found, Unavailable):
+            raise found
+        return found
+
+    async with served() as at:
+        letter = Letter(order_id="o1", customer_id="c1", text="Dear Ada.")
+        await mailing.send(letter, Attempt("o1", 1, read=read))
+        assert (await at.ledger())["mails"]["o1"]["text"] == text
