@@ -191,7 +191,7 @@ def test_who_is_asked_gets_the_trace_and_the_key() -> None:
         (Unavailable("nobody answers"), "Dear Ada."),
     ],
 )
-async def test_a_late_mail_says_that_the_parcel_has_left_if_shipments_answers(
+def test_a_late_mail_says_that_the_parcel_has_left_if_shipments_answers(
     found: History | Unavailable, text: str
 ) -> None:
     async def read(*_: object) -> History:
@@ -199,7 +199,10 @@ async def test_a_late_mail_says_that_the_parcel_has_left_if_shipments_answers(
             raise found
         return found
 
-    async with served() as at:
-        letter = Letter(order_id="o1", customer_id="c1", text="Dear Ada.")
-        await mailing.send(letter, Attempt("o1", 1, read=read))
-        assert (await at.ledger())["mails"]["o1"]["text"] == text
+    async def act() -> None:
+        async with served() as at:
+            letter = Letter(order_id="o1", customer_id="c1", text="Dear Ada.")
+            await mailing.send(letter, Attempt("o1", 1, read=read))
+            assert (await at.ledger())["mails"]["o1"]["text"] == text
+
+    asyncio.run(act())
