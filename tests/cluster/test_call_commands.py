@@ -17,6 +17,7 @@ from larder.config.errors import UnavailableError
 from tests.cluster.payments import Payments, paying
 from tests.conftest import unique
 from tests.support.beside import Beside
+from tests.support.eventually import eventually
 from tests.support.topics import Sent, read, send
 from tests.support.workers import Worker, larder
 
@@ -59,26 +60,19 @@ class Shop:
     def stored(self, worker: Worker | None = None) -> dict[str, dict[str, Any]]:
         """Return the calls that are not done, by the order's id, once a worker knows them."""
         asked = worker or self.one
-        _, body = until(lambda: asked.get(f"/calls/{CALL}"), lambda answer: answer is not None and answer[0] == 200)
+        _, body = eventually(
+            lambda: asked.get(f"/calls/{CALL}"), lambda answer: answer is not None and answer[0] == 200
+        )
         return {each["key"]: each for each in body["calls"]}
 
     def until_stored(self, ready: Callable[[dict[str, dict[str, Any]]], Any]) -> dict[str, dict[str, Any]]:
         """Wait until the stored calls are as wanted, and return them."""
-        return until(self.stored, ready)
+        return eventually(self.stored, ready)
 
     def until_idle(self) -> None:
         """Wait until no call is left, and every breaker is closed."""
         self.provider.down, self.provider.slow = False, 0.0
-        until(self.stored, lambda found: not found)
-
-
-def until(look: Callable[[], Any], ready: Callable[[Any], Any], seconds: float = 30) -> Any:
-    """Wait until what is looked at is as wanted, and return it."""
-    deadline = time.monotonic() + seconds
-    while not ready(found := look()):
-        assert time.monotonic() < deadline, f"after {seconds:g} s still {found}"
-        time.sleep(0.1)
-    return found
+        eventually(self.stored, lambda found: not found)
 
 
 @pytest.fixture(scope="module")
@@ -116,7 +110,7 @@ def test_a_call_that_failed_is_made_now_on_command(shop: Shop) -> None:
     assert f"{CALL}: 1 not done, 0 running, the oldest for " in shown.stdout
     assert " c-refused  retrying        2  " in shown.stdout
     shop.payments.larder("calls", "retry", shop.name, CALL, "--all")
-    until(lambda: shop.events("not-paid"), lambda found: any(each["order_id"] == "refused" for each in found))
+    eventually(lambda: shop.events("not-paid"), lambda found: any(each["order_id"] == "refused" for each in found))
     assert shop.provider.requests["refused"] == 3
 
 
@@ -139,7 +133,7 @@ def test_a_call_that_is_under_way_is_not_skipped(shop: Shop) -> None:
     shop.order("slow")
     call = shop.until_stored(lambda found: found.get("slow", {}).get("state") == "running")["slow"]
     assert call["begun"]["worker"] in {"one", "two"}
-    running = until(
+    running = eventually(
         lambda: [each.get("/services") for each in shop.payments.workers],
         lambda found: sum(each[1]["operators"][0]["running"] for each in found) == 1,
     )
@@ -147,14 +141,14 @@ def test_a_call_that_is_under_way_is_not_skipped(shop: Shop) -> None:
     skipped = shop.run("calls", "skip", shop.name, CALL, call["id"])
     assert (skipped.returncode, skipped.stdout) == (1, f"{CALL}: 0 skipped, 1 left\n")
     assert f"is skipped between two attempts; found one on worker {call['begun']['worker']}" in skipped.stderr
-    until(lambda: shop.events("paid"), lambda found: any(each["order_id"] == "slow" for each in found))
+    eventually(lambda: shop.events("paid"), lambda found: any(each["order_id"] == "slow" for each in found))
 
 
 def test_an_outage_is_told_everywhere_and_ends_without_a_restart(shop: Shop) -> None:
     shop.provider.down = True
     ids = [f"down-{number}" for number in range(40)]
     shop.order(*ids)
-    worker = until(
+    worker = eventually(
         lambda: [each for each in shop.payments.workers if each.metrics()["larder_call_breaker_open", CALL]], bool
     )[0]
     for address in ("/health/live", "/health/ready"):
@@ -172,8 +166,8 @@ def test_an_outage_is_told_everywhere_and_ends_without_a_restart(shop: Shop) -> 
     assert worker.metrics()["larder_call_seconds_count", CALL] > 0
     shop.provider.down = False
     assert shop.payments.larder("calls", "retry", shop.name, CALL, "--all")["retried"]
-    until(lambda: {each["order_id"] for each in shop.events("paid")}, lambda found: found.issuperset(ids), 45)
-    until(
+    eventually(lambda: {each["order_id"] for each in shop.events("paid")}, lambda found: found.issuperset(ids), 45)
+    eventually(
         lambda: [each.metrics()["larder_call_breaker_open", CALL] for each in shop.payments.workers],
         lambda found: not any(found),
     )
@@ -196,7 +190,7 @@ def test_a_mistake_is_explained(shop: Shop, words: tuple[str, ...], says: str) -
 @pytest.mark.parametrize("scaled", [False, True], ids=["as it is", "after it was scaled"])
 def test_a_dead_letter_of_a_call_is_made_again_with_its_idempotency_key(strict: Shop, *, scaled: bool) -> None:
     strict.order("refused", amount=-1)
-    letters = until(lambda: strict.payments.larder("dead-letters", "list", strict.name)["letters"], bool)
+    letters = eventually(lambda: strict.payments.larder("dead-letters", "list", strict.name)["letters"], bool)
     assert (len(letters), "422" in letters[0]["cause"]) == (1, True)
     ((key, requests),) = strict.provider.requests.items()
     assert (requests, key.count("/")) == (1, 2)
@@ -205,7 +199,7 @@ def test_a_dead_letter_of_a_call_is_made_again_with_its_idempotency_key(strict: 
         # The event has other coordinates now, of which its key would be made.
         strict.payments.larder("scale", strict.name, "--partitions", "6")
     strict.payments.larder("dead-letters", "replay", strict.name, "--all")
-    until(lambda: strict.events("paid"), lambda found: [each["order_id"] for each in found] == ["refused"])
+    eventually(lambda: strict.events("paid"), lambda found: [each["order_id"] for each in found] == ["refused"])
     assert strict.provider.requests == {key: 2}
 
 
@@ -226,7 +220,7 @@ def test_an_order_that_no_worker_reads_in_time_says_so_and_counts_later(
                 call_orders.order(Connection(kafka), shop.name, "retry", CallList([call], None, table, outcomes))
             )
         shop.one.start().until_caught_up()
-        until(lambda: shop.provider.requests["late"], lambda requests: requests == 2)
+        eventually(lambda: shop.provider.requests["late"], lambda requests: requests == 2)
 
 
 def test_a_full_partition_is_told_and_its_worker_is_not_restarted(

@@ -6,21 +6,19 @@ import asyncio
 import json
 import subprocess
 import sys
-import time
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 from larder.local_broker.ports import free_port
 from tests.support.brokers import local_broker
+from tests.support.eventually import eventually
 from tests.support.topics import create, send
 from tests.support.workers import ROOT, Worker, none_left
-
-Found = TypeVar("Found")
 
 SERVICES: Final = ("orders", "stock", "fraud", "payments", "shipments", "booking", "mailing")
 LATER: Final = "pricing"
@@ -132,12 +130,3 @@ def running_process(directory: Path, products: int) -> Iterator[Running]:
 def until_running(worker: Worker) -> None:
     """Wait until a worker processes its partitions."""
     worker.until(lambda status: status["phase"] == "running", START, "running")
-
-
-def eventually(look: Callable[[], Found], done: Callable[[Found], bool], seconds: float = 30) -> Found:
-    """Look until it is done, and return what was found."""
-    deadline = time.monotonic() + seconds
-    while not done(found := look()):
-        assert time.monotonic() < deadline, f"after {seconds:g} s: {found}"
-        time.sleep(0.1)
-    return found

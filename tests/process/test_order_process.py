@@ -8,7 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tests.process.running import LATER, Running, eventually, running_process, until_running
+from tests.process.running import LATER, Running, running_process, until_running
+from tests.support.eventually import eventually
 
 pytestmark = pytest.mark.timeout(300)  # the first test waits until seven workers have started
 
