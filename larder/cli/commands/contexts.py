@@ -40,16 +40,12 @@ def _described(context: DeclaredContext) -> dict[str, object]:
 
 
 def _show(found: Sequence[DeclaredContext]) -> None:
-    for each in found:
-        _show_one(each)
-
-
-def _show_one(context: DeclaredContext) -> None:
-    click.echo(click.style(context.name or "in no context", bold=True) + f": {', '.join(context.services)}")
-    for read in context.reads:
-        click.echo(f"  {read.service} reads {read.table} of {read.of} over HTTP, in call {read.call}")
-    for topic in context.topics:
-        click.echo(f"  {', '.join(topic.by)} read{'s' if len(topic.by) == 1 else ''} {topic.topic}{_from(topic)}")
+    for context in found:
+        click.echo(click.style(context.name or "in no context", bold=True) + f": {', '.join(context.services)}")
+        for read in context.reads:
+            click.echo(f"  {read.service} reads {read.table} of {read.of} over HTTP, in call {read.call}")
+        for topic in context.topics:
+            click.echo(f"  {', '.join(topic.by)} read{'s' if len(topic.by) == 1 else ''} {topic.topic}{_from(topic)}")
 
 
 def _from(topic: ForeignTopic) -> str:

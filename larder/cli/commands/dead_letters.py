@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import sys
-import time
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -11,6 +10,7 @@ import click
 from larder.cli.conversations import LIST_SECONDS, talk_about
 from larder.cli.options import page_options
 from larder.cli.terminal.output import answer, json_option
+from larder.cli.terminal.progress import percent, progress_report
 from larder.config.errors import MistakeError
 from larder.declaring.problems import Problem
 
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 SETTLE_SECONDS = 6 * 3600.0
 """Time to read all letters twice and to replay them, a few thousand a second. A run cut short can be resumed."""
 
-PROGRESS_SECONDS = 1.0
 LARGEST_LIMIT = 10_000
 
 topic_option = click.option("--topic", metavar="T", help="Only letters about records of the topic T.")
@@ -140,7 +139,7 @@ def _settle(service: str, how: How, chosen: Chosen, *, as_json: bool) -> None:
     from larder.dead_letters.describing import settled  # noqa: PLC0415
     from larder.dead_letters.settling import settle  # noqa: PLC0415 - imports Kafka's client
 
-    report = _progress_report(how)
+    report = progress_report(partial(_line, how=how))
     outcome: SettlingOutcome = talk_about(
         service, lambda connection, declared: settle(connection, declared, how, chosen, report), SETTLE_SECONDS
     )
@@ -168,15 +167,5 @@ def _sent(service: str, how: How, name: Name, place: str | None) -> dict[str, An
     }
 
 
-def _progress_report(how: How) -> Callable[[SettlingProgress], None]:
-    """Return a callback that prints the progress, at most once a second."""
-    reported_at = time.monotonic()
-
-    def report(progress: SettlingProgress) -> None:
-        nonlocal reported_at
-        if time.monotonic() - reported_at > PROGRESS_SECONDS:
-            reported_at = time.monotonic()
-            share = 100 * progress.looked_at // max(progress.records, 1)
-            click.echo(f"larder: {share} % read, {progress.settled:,} {how}", file=sys.stderr)
-
-    return report
+def _line(progress: SettlingProgress, how: How) -> str:
+    return f"{percent(progress.looked_at, progress.records)} read, {progress.settled:,} {how}"

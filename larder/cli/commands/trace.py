@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import sys
-import time
 from typing import TYPE_CHECKING
 
 import click
 
 from larder.cli.terminal.output import answer, json_option
+from larder.cli.terminal.progress import percent, progress_report
 from larder.config.settings import load_settings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from larder.tracing.reading import TraceProgress
 
 READ_SECONDS = 3_600.0
 """Time to read all topics of a day twice. A story of an hour takes seconds."""
-
-PROGRESS_SECONDS = 1.0
 
 
 @click.command("trace")
@@ -46,21 +41,11 @@ def command(*, key: str, since: str | None, until: str | None, as_json: bool) ->
     wanted = Wanted(key, *time_range(since, until, now()))
     services = list(declared_services(load_settings().settings.modules).values())
     connection = serving_broker()
-    found = described(talk(connection, tell(connection, services, wanted, _progress()), READ_SECONDS))
+    found = described(talk(connection, tell(connection, services, wanted, progress_report(_line)), READ_SECONDS))
     answer(found, as_json=as_json, for_people=lambda: show_story(found))
     if not found["steps"]:
         click.get_current_context().exit(1)
 
 
-def _progress() -> Callable[[TraceProgress], None]:
-    """Return a callback that prints the progress, at most once a second."""
-    reported_at = time.monotonic()
-
-    def report(progress: TraceProgress) -> None:
-        nonlocal reported_at
-        if time.monotonic() - reported_at > PROGRESS_SECONDS:
-            reported_at = time.monotonic()
-            share = 100 * progress.read // max(progress.of, 1)
-            click.echo(f"larder: {share} % of {progress.of:,} records read, in {progress.topic}", file=sys.stderr)
-
-    return report
+def _line(progress: TraceProgress) -> str:
+    return f"{percent(progress.read, progress.of)} of {progress.of:,} records read, in {progress.topic}"
