@@ -3,13 +3,13 @@
 Topic creation, checks, pages and workers use this one list. The caller passes facts about the broker as values.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Final
 
 from larder.declaring.facts import Facts, dead_letters_name, growth_name, keys_name, replays_name
-from larder.declaring.operators import KeptTopic, Operator, Role
+from larder.declaring.operators import KeptTopic, Operator, Role, Topic
 from larder.declaring.partition_counts import components, known_partitions, partitions, partners_of
 from larder.declaring.service import Service
 from larder.declaring.sources import Source, events_of
@@ -113,6 +113,19 @@ def topics_of(service: Service, facts: Facts | None = None) -> tuple[TopicUse, .
 def missing_topics(service: Service, facts: Facts) -> tuple[str, ...]:
     """Return the names of the missing topics that other services create."""
     return tuple(use.name for use in topics_of(service, facts) if not use.owned and facts.get(use.name) is None)
+
+
+def declared_topics(services: Iterable[Service]) -> tuple[Topic, ...]:
+    """Return all declarations of topics that the services use, without duplicates."""
+    used: dict[Topic, None] = {}
+    for service in services:
+        for table in service.tables:
+            used[table.topic] = None
+        for operator in service.operators:
+            used |= {events_of(source): None for source in operator.reads()}
+            used |= dict.fromkeys(operator.writes())
+            used |= {table.topic: None for table in operator.uses()}
+    return tuple(used)
 
 
 def owns(service: Service, topic: EventTopic | OwnerTopic) -> bool:

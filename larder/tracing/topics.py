@@ -7,7 +7,7 @@ on, and their records are deleted once they are processed.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
@@ -19,8 +19,7 @@ from larder.declaring.coordinates import Coordinates
 from larder.declaring.dead_letters import CAUSED_BY
 from larder.declaring.decisions import refusals_name
 from larder.declaring.facts import dead_letters_name
-from larder.declaring.sources import events_of
-from larder.declaring.topology import owns
+from larder.declaring.topology import declared_topics, owns
 from larder.delivery.headers import MADE_HEADER
 from larder.queries.key_texts import encoded_key, key_text
 from larder.tracing.story import StoryStep
@@ -58,7 +57,7 @@ _read_refusal = msgspec.json.Decoder(_RefusedRow).decode
 
 def traced_topics(services: Sequence[Service], key: str) -> list[TracedTopic]:
     """Return the topics of a story; raise MistakeError if the key is no key of any declared topic."""
-    declared = {topic.name: topic for service in services for topic in _declared(service)}
+    declared = {topic.name: topic for topic in declared_topics(services)}
     keys: dict[str, bytes] = {}
     mistake: MistakeError | None = None
     for name, topic in declared.items():
@@ -83,13 +82,6 @@ def trace_of(record: Record) -> str | None:
             parts = value.split(b"-")
             return text_of(parts[1] if len(parts) > 1 else value)
     return None
-
-
-def _declared(service: Service) -> Iterator[Topic]:
-    yield from (use.topic for use in service.tables)
-    for operator in service.operators:
-        yield from (events_of(source) for source in operator.reads())
-        yield from operator.writes()
 
 
 def _writer(topic: Topic, services: Sequence[Service]) -> str | None:

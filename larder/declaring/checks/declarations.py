@@ -17,8 +17,8 @@ from larder.declaring.checks.topics import topic_problems
 from larder.declaring.facts import Facts, TopicFacts
 from larder.declaring.problems import Problem
 from larder.declaring.service import Service
-from larder.declaring.sources import events_of
 from larder.declaring.topics import EventTopic, OwnerTopic
+from larder.declaring.topology import declared_topics
 
 __all__ = ["Facts", "TopicFacts", "problems"]
 
@@ -34,7 +34,7 @@ def problems(services: Sequence[Service], facts: Facts | None = None) -> tuple[P
     found = [problem for service in services for problem in _kind_problems(service)]
     sound = [_sound(service) for service in services]
     found += _among(sound)
-    for topic in _topics(sound):
+    for topic in declared_topics(sound):
         found += topic_problems(topic)
     for service in sound:
         found += service_problems(service, facts or {})
@@ -75,7 +75,7 @@ def _among(services: Sequence[Service]) -> Iterator[Problem]:
                 "rename all but one",
             )
     by_name: dict[str, list[Topic]] = {}
-    for topic in _topics(services):
+    for topic in declared_topics(services):
         by_name.setdefault(topic.name, []).append(topic)
     for name, topics in by_name.items():
         yield from _owner_problems(name, topics, services)
@@ -124,19 +124,6 @@ def _difference_problems(one: Topic, other: Topic) -> Iterator[Problem]:
             ", ".join(differences),
             "declare it once and import it, or rename one of the topics",
         )
-
-
-def _topics(services: Sequence[Service]) -> tuple[Topic, ...]:
-    """Return all declarations of topics that the services use, without duplicates."""
-    used: dict[Topic, None] = {}
-    for service in services:
-        for table in service.tables:
-            used[table.topic] = None
-        for operator in service.operators:
-            used |= {events_of(source): None for source in operator.reads()}
-            used |= dict.fromkeys(operator.writes())
-            used |= {table.topic: None for table in operator.uses()}
-    return tuple(used)
 
 
 def _show(value: object) -> str:
