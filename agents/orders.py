@@ -134,5 +134,5 @@ def move(order: Order, happened: Happening, now: datetime, reason: str = "") -> 
 
 
 def change(order: Order) -> OrderChange:
-    """Return what others are told of an order."""
+    """Return an order as the change that other services read."""
     return msgspec.convert(order, OrderChange, from_attributes=True)

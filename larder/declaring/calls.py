@@ -66,6 +66,7 @@ class Attempt:
     number   1 for the first attempt. It rises, so the other side can refuse an older attempt that arrives late.
     headers  those of the event that go along, by name: `traceparent`, and those that the service declares.
              Hand them on, so that the other side continues the trace.
+    read     reads a row for `get`; only a test that makes an attempt gives it.
     """
 
     key: str

@@ -152,18 +152,20 @@ class Cluster:
 
         Return None during a rebalance: the broker then leaves out what members report.
         """
-        _, _, state, _, _, members, *_ = await self._of_group(group, lambda send: describe_group(send, group))
+        state, members = await self._described(group)
         if state in _REBALANCING:
             return None
         return [(client_id, metadata, given) for _, client_id, _, metadata, given, *_ in members]
 
     async def _members(self, group: str) -> list[tuple[str, str]]:
         """Return the client ids and hosts of the members that speak the older protocol, sorted."""
-        return sorted((client_id, host) for _, client_id, host, *_ in await self._described(group))
+        _, members = await self._described(group)
+        return sorted((client_id, host) for _, client_id, host, *_ in members)
 
-    async def _described(self, group: str) -> list[Any]:
-        _, _, _, _, _, members, *_ = await self._of_group(group, lambda send: describe_group(send, group))
-        return list(members)
+    async def _described(self, group: str) -> tuple[str, list[Any]]:
+        """Return the state of a group, and its members that speak the older protocol."""
+        _, _, state, _, _, members, *_ = await self._of_group(group, lambda send: describe_group(send, group))
+        return state, list(members)
 
     async def _of_group(self, group: str, ask: Callable[[Send], Awaitable[T]]) -> T:
         """Ask the coordinator of a group. A new broker has none at first; one that has just started loads offsets."""

@@ -1,4 +1,4 @@
-"""Orders: what moves an order, what does not, and what clients are told."""
+"""Orders: what moves an order, what does not, and how clients are answered."""
 
 from __future__ import annotations
 
