@@ -108,7 +108,7 @@ async def test_a_follower_cannot_write_to_a_followed_table(kafka: str, shop: str
 
     use = Service("following").global_table(OwnerTopic("stock", Row, key="product_id"))
     assert {name for name in dir(use) if not name.startswith("_")} == {
-        *("service", "topic", "held", "name", "on"),
+        *("service", "context", "topic", "held", "name", "on", "remote"),
         *("build", "generation", "read_from", "mirror", "mirrored"),
     }
 

@@ -113,9 +113,11 @@ class Worker:
             time.sleep(0.01)
 
     def stop(self, timeout: float = 15) -> int:
-        """Ask it to stop, and return its exit code."""
+        """Ask it to stop, and return its exit code; print its log if that is not 0."""
         self.process.terminate()
-        return self.process.wait(timeout)
+        if code := self.process.wait(timeout):
+            print(f"worker {self.name} ended with {code}:\n{self.text[-8000:]}")  # noqa: T201 - shown if a test fails
+        return code
 
     def lives_for(self, seconds: float) -> None:
         """Let it run for `seconds`. Fail if it ends."""

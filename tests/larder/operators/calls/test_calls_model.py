@@ -166,7 +166,9 @@ class World(RuleBasedStateMachine):
             if each.customer == event.customer and not each.excused:
                 late = self.now >= each.at + TIMEOUT + GRACE_SECONDS
                 assert late, f"{event.order_id} begins while {each.order} is under way"
-        self.made.append(Made(event.order_id, event.customer, self.now))
+        # The outcome of an earlier attempt counts as soon as it is read: this one then holds up no other order.
+        done = any(each.order == event.order_id and each.done is not None for each in self.made)
+        self.made.append(Made(event.order_id, event.customer, self.now, excused=done))
 
     def note_done(self, order: str) -> None:
         for each in self.made:
@@ -340,6 +342,22 @@ def test_a_result_for_a_topic_that_is_not_declared_any_more_is_a_dead_letter() -
     (letter,) = world.delivery.logs[TopicPartition(LETTERS.topic, 0)]
     assert b"p.renamed, which is not in `into` any more" in (dict(letter.headers)["larder.cause"] or b"")
     assert not world.delivery.logs[TopicPartition(PAID.topic, 0)]
+
+
+def test_the_next_call_of_a_key_begins_once_any_attempt_is_done() -> None:
+    """An outcome that is read after the worker took it for unknown ends the call, whatever its second attempt does."""
+    world = World()
+    world.run_some(["a", "a"])
+    (first,) = world.owner.running.values()
+    world.move(committed=False)
+    world.tick(TIMEOUT + GRACE_SECONDS + 1)
+    world.note_done("o0")
+    done = Done(first.call.id, 1, [ResultEvent(PAID.topic, b"o0", b'{"order_id":"o0"}')])
+    world.outcomes.append((first.call.place, encode(done)))
+    world.go_on()
+    world.go_on()
+    assert [each.order for each in world.made] == ["o0", "o0", "o1"]
+    world.no_result_comes_twice()
 
 
 def test_a_call_whose_earlier_attempt_still_runs_does_not_begin() -> None:
