@@ -149,16 +149,15 @@ def test_a_thousand_waits_leave_room_for_others_and_vanish_with_their_clients(
         assert time.monotonic() < deadline, "waited 20 s for the partitions to have workers after an earlier test"
     assert status == 201
     rows, keys = f"/tables/{reservations.name}.stock/rows", _keys_elsewhere(reservations, item, spread)
-    _until_room(worker, f"{rows}/{item}")
+    eventually(lambda: worker.get(f"{rows}/{item}?wait=5"), lambda answer: answer is not None and answer[0] == 200, 10)
     waits = [f"{rows}/{keys[number % spread]}?wait=10" for number in range(1_000)]
-    assert beside.call(_crowd(worker.web_port(), waits, f"{rows}/{item}")) == 500
-    _until_room(worker, f"{rows}/{item}")
-    assert beside.call(_crowd(worker.web_port(), waits[:500], f"{rows}/{item}")) == 0
 
+    def refused_of(count: int) -> int:
+        return beside.call(_crowd(worker.web_port(), waits[:count], f"{rows}/{item}"))
 
-def _until_room(worker: Worker, row: str) -> None:
-    """Wait until the worker has ended the waits of clients that are gone."""
-    eventually(lambda: worker.get(f"{row}?wait=5"), lambda answer: answer is not None and answer[0] == 200, 5)
+    # Waits of clients that are gone end within moments, and take places until then.
+    eventually(lambda: refused_of(1_000), lambda refused: refused == 500, 10)
+    eventually(lambda: refused_of(500), lambda refused: refused == 0, 10)
 
 
 def _keys_elsewhere(reservations: Reservations, item: str, count: int) -> list[str]:
