@@ -3,7 +3,7 @@
 from random import Random
 
 from app.events import Shop
-from larder.demo import Demo, History
+from larder.demo import Beside, Demo, History, Program
 from tables import shop
 
 
@@ -20,4 +20,11 @@ demo = Demo(
     outputs={"enriched": shop.enriched_orders, "fulfilled": shop.fulfilments},
     workers={"shipping": 2, "fulfilment": 1},
     look_up=(shop.customers, "c00001"),
+    beside=Beside(
+        workers=["orders", "stock", "fraud", "payments", "shipments", "booking", "mailing", "pricing"],
+        programs=[
+            Program("outside", "app.outside"),
+            Program("counter", "app.counter", page="place an order, and watch it"),
+        ],
+    ),
 )

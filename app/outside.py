@@ -1,7 +1,8 @@
 """What is outside, as a server: `python -m app.outside --port 8099`.
 
 `POST /charges`, `/voids`, `/mails` and `/purchases` need a header `Idempotency-Key`. `GET /ledger` says what was done.
-`PUT /faults/charges` with `{"down": true}` switches faults on (`app.provider.Faults`), and `{}` off again.
+`PUT /faults/charges` with `{"down": true}` switches faults on (`app.provider.Faults`), and `{}` off again; `GET` shows
+them.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ def application(outside: Outside) -> web.Application:
     """Return the server of what is outside."""
     app = web.Application()
     app.router.add_get("/ledger", partial(_ledger, outside))
+    app.router.add_get("/faults/{kind}", partial(_show_faults, outside))
     app.router.add_put("/faults/{kind}", partial(_set_faults, outside))
     app.router.add_post("/{kind}", partial(_act, outside))
     return app
@@ -28,6 +30,12 @@ def application(outside: Outside) -> web.Application:
 
 async def _ledger(outside: Outside, _request: web.Request) -> web.Response:
     return web.json_response(outside.ledger())
+
+
+async def _show_faults(outside: Outside, request: web.Request) -> web.Response:
+    return web.Response(
+        body=msgspec.json.encode(outside.faults[_kind(outside, request)]), content_type="application/json"
+    )
 
 
 async def _set_faults(outside: Outside, request: web.Request) -> web.Response:

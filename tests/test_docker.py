@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import yaml
+from yarl import URL
 
 from larder.cli.main import larder
 from larder.config.settings import SETTINGS
@@ -24,7 +25,7 @@ WORKERS = {name: each for name, each in COMPOSE["services"].items() if each.get(
 
 
 def test_a_broker_the_generator_the_outside_and_workers_of_all_services_are_composed() -> None:
-    assert set(COMPOSE["services"]) == {"kafka", "generator", "outside", *WORKERS}
+    assert set(COMPOSE["services"]) == {"kafka", "generator", "outside", "counter", *WORKERS}
     assert {each["command"][1] for each in WORKERS.values()} == set(load_services())
 
 
@@ -36,6 +37,16 @@ def test_each_context_has_a_network_of_its_own_and_the_broker_is_in_all() -> Non
     found = contexts(list(services.values()))
     assert set(COMPOSE["networks"]) == {each.name for each in found} | {"owners"}
     assert set(COMPOSE["services"]["kafka"]["networks"]) == set(COMPOSE["networks"])
+
+
+def test_the_page_finds_workers_of_its_own_network() -> None:
+    page = COMPOSE["services"]["counter"]
+    urls = {name: URL(url) for name, url in page["environment"].items()}
+    assert set(urls) == {"ORDERS_URL", "STOCK_URL", "PRICING_URL", "OUTSIDE_URL"}
+    for url in urls.values():
+        assert set(page["networks"]) <= set(COMPOSE["services"][url.host]["networks"])
+    ports = {url.port for name, url in urls.items() if name != "OUTSIDE_URL"}
+    assert ports == {int(next(each.default for each in SETTINGS if each.variable == "LARDER_WEB_PORT"))}
 
 
 def test_a_worker_is_reached_by_its_own_name() -> None:

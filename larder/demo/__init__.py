@@ -3,6 +3,6 @@
 `larder demo` runs the demo that the project declares, usually in `app/demo.py`.
 """
 
-from larder.demo.declared import Demo, Generator, History, Publication
+from larder.demo.declared import Beside, Demo, Generator, History, Program, Publication
 
-__all__ = ["Demo", "Generator", "History", "Publication"]
+__all__ = ["Beside", "Demo", "Generator", "History", "Program", "Publication"]

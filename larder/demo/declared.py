@@ -36,6 +36,33 @@ class Generator(Protocol):
 
 
 @dataclass(frozen=True)
+class Program:
+    """A program of the project: `python -m MODULE --port PORT`.
+
+    name    its address is in the variable <NAME>_URL.
+    page    what its page is, for people who read the screen; "" if it has none.
+    """
+
+    name: str
+    module: str
+    page: str = ""
+
+
+@dataclass(frozen=True)
+class Beside:
+    """What runs beside the counted workers, once the first event has been processed.
+
+    All of it has variables such as ORDERS_URL in its environment: the address of each worker and program here.
+
+    workers    services, with one worker each.
+    programs   programs of the project.
+    """
+
+    workers: Sequence[str]
+    programs: Sequence[Program] = ()
+
+
+@dataclass(frozen=True)
 class Demo:
     """A demo of an application.
 
@@ -45,6 +72,7 @@ class Demo:
     outputs     the topics to count, each by a word for the outcome of its events, as in "20 enriched".
     workers     the number of workers of each service; their names are <service>-1, <service>-2, ...
     look_up     a row that the demo suggests to look up: its topic, and its key as text.
+    beside      what else runs; `larder demo --joins-only` leaves it out.
 
     >>> demo = Demo(
     ...     generator=open_shop,
@@ -62,6 +90,12 @@ class Demo:
     outputs: Mapping[str, Topic]
     workers: Mapping[str, int]
     look_up: tuple[OwnerTopic, str]
+    beside: Beside | None = None
+
+    @property
+    def services(self) -> Sequence[str]:
+        """All services that run."""
+        return [*self.workers, *(self.beside.workers if self.beside else ())]
 
     @property
     def topics(self) -> Sequence[Topic]:

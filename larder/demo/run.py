@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from aiokafka.errors import KafkaError
 
 from larder.client.local_workers import ask_all, local_workers
+from larder.demo.beside import running_beside
 from larder.demo.declared import noun
 from larder.demo.feeding import Feeder, opened_feeder
 from larder.demo.lines import WorkerLine, line
 from larder.demo.outcome import DemoOutcome, Outputs, counted_outputs
-from larder.demo.workers import WorkerProcess, roles, running_workers
+from larder.demo.workers import DemoProcess, roles, running_processes
 from larder.kafka.conversations import quiet_client, unavailable
 from larder.queries.paths import row_path
 
@@ -58,7 +59,7 @@ async def run(plan: DemoPlan, screen: Screen, stop: asyncio.Event) -> DemoOutcom
     await asyncio.to_thread(logs.mkdir, parents=True, exist_ok=True)
     try:
         # Start the workers before the broker is ready: both take equally long, and workers wait for the broker.
-        async with running_workers(roles(plan.demo), logs, plan.environment) as workers:
+        async with running_processes(roles(plan.demo), logs, plan.environment) as workers:
             if plan.broker:
                 await asyncio.to_thread(plan.broker.wait_ready)
             outcome = await _Performance(plan, screen, workers).run(stop)
@@ -79,13 +80,14 @@ def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
 class _Performance:
     """The part of a demo in which workers and broker run."""
 
-    def __init__(self, plan: DemoPlan, screen: Screen, workers: list[WorkerProcess]) -> None:
+    def __init__(self, plan: DemoPlan, screen: Screen, workers: list[DemoProcess]) -> None:
         self._plan = plan
         self._screen = screen
         self._workers = workers
         self._outcome = DemoOutcome(plan.demo)
         self._lines: dict[str, WorkerLine] = {}
         self._shown_at = plan.began
+        self._flows = asyncio.Event()
 
     async def run(self, stop: asyncio.Event) -> DemoOutcome:
         connection, demo = self._plan.connection, self._plan.demo
@@ -103,6 +105,7 @@ class _Performance:
             monitors = (
                 self._show_progress(feeder, outputs),
                 self._broker_ended(),
+                self._run_beside(),
                 *(each.ended() for each in self._workers),
             )
             monitoring = [tasks.create_task(each) for each in monitors]
@@ -126,6 +129,20 @@ class _Performance:
             if not broker.running:
                 raise broker.death()
             await asyncio.sleep(UPDATE_SECONDS)
+
+    async def _run_beside(self) -> None:
+        """Run what runs beside the workers, from the first result on: until then, people wait for that."""
+        beside = self._plan.demo.beside
+        if beside is None:
+            return
+        await self._flows.wait()
+        logs = self._plan.directory / "demo"
+        async with (
+            running_beside(beside, logs, self._plan.environment, self._screen.say) as processes,
+            asyncio.TaskGroup() as tasks,
+        ):
+            for each in processes:
+                tasks.create_task(each.ended())
 
     async def _show_progress(self, feeder: Feeder, outputs: Outputs) -> None:
         while True:
@@ -166,6 +183,7 @@ class _Performance:
             await asyncio.sleep(FIRST_UPDATE_SECONDS)
 
     def _announce_first(self) -> None:
+        self._flows.set()
         outcome, (table, key) = self._outcome, self._plan.demo.look_up
         self._screen.say(f"the first {self._plan.demo.noun} are {outcome.word} after {outcome.first_out:.1f} s")
         self._screen.say(f"to look up a row, run in another terminal:  {self._plan.command} get {table.name} {key}")

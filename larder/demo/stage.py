@@ -21,9 +21,9 @@ from larder.declaring.problems import Problem
 from larder.local_broker.ports import holder, is_free
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator
 
-    from larder.demo.workers import WorkerRole
+    from larder.demo.declared import Demo
     from larder.local_broker import LocalBroker
 
 # Seconds. A stock broker refuses less than 6; the local one is configured for quick failover.
@@ -69,10 +69,12 @@ class Stage(NamedTuple):
         return settings
 
 
-def refuse_second(directory: Path, wanted: Sequence[WorkerRole]) -> None:
-    """Raise `MistakeError` if workers of the demo already use `directory`."""
+def refuse_second(directory: Path, demo: Demo) -> None:
+    """Raise `MistakeError` if workers with names of the demo already use `directory`."""
+    counts = {**dict.fromkeys(demo.services, 1), **demo.workers}
+    wanted = {f"{service}-{number}" for service, count in counts.items() for number in range(1, count + 1)}
     for worker in local_workers(directory):
-        if (worker.service, worker.worker) in wanted:
+        if worker.service in counts and worker.worker in wanted:
             found = f"{worker.worker}, process {worker.pid}, using {directory}"
             do = "stop that demo or worker first"
             raise MistakeError(Problem("larder demo", "requires workers of its own", found, do))

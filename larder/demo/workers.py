@@ -1,6 +1,6 @@
-"""The demo's worker processes: started by the public command, monitored, and stopped. They log into files.
+"""The demo's processes: workers and programs, started, monitored, and stopped. They log into files.
 
-Each runs in its own session. Ctrl-C in the terminal reaches only the demo, which then stops the workers.
+Each runs in its own session. Ctrl-C in the terminal reaches only the demo, which then stops them.
 """
 
 from __future__ import annotations
@@ -26,26 +26,30 @@ if TYPE_CHECKING:
 STOP_SECONDS = 10.0
 
 
-class WorkerRole(NamedTuple):
-    """The service that a worker runs, and its name."""
+class ProcessRole(NamedTuple):
+    """A process to start: what it is ("worker", "program"), its name, and its command."""
 
-    service: str
+    what: str
     name: str
+    command: tuple[str, ...]
 
 
-def roles(demo: Demo) -> list[WorkerRole]:
-    """Return the workers of a demo: shipping-1, shipping-2, ..."""
-    return [
-        WorkerRole(service, f"{service}-{number}")
-        for service, count in demo.workers.items()
-        for number in range(1, count + 1)
-    ]
+def roles(demo: Demo) -> list[ProcessRole]:
+    """Return the counted workers of a demo: shipping-1, shipping-2, ..."""
+    return [worker_role(service, number) for service, count in demo.workers.items() for number in range(1, count + 1)]
 
 
-class WorkerProcess:
-    """One worker."""
+def worker_role(service: str, number: int, port: int = 0) -> ProcessRole:
+    """Return a worker of a service; port 0: any free one."""
+    name = f"{service}-{number}"
+    command = (sys.executable, "-m", "larder", "worker", service, "--name", name, "--web-port", str(port))
+    return ProcessRole("worker", name, command)
 
-    def __init__(self, role: WorkerRole, log: Path, process: asyncio.subprocess.Process) -> None:
+
+class DemoProcess:
+    """One worker or program."""
+
+    def __init__(self, role: ProcessRole, log: Path, process: asyncio.subprocess.Process) -> None:
         """Take over a process that was just started."""
         self.role = role
         self._log = log
@@ -76,7 +80,7 @@ class WorkerProcess:
     def _failure(self, code: int) -> AppError:
         how = f"exit code {code}" if code >= 0 else f"death by {signal.Signals(-code).name}"
         problem = Problem(
-            f"worker {self.role.name}",
+            f"{self.role.what} {self.role.name}",
             "must run until it is stopped, and then exit with 0",
             how,
             f"read the end of its log, below or in {self._log}",
@@ -84,41 +88,41 @@ class WorkerProcess:
         return AppError(problem, details=log_tail(self._log))
 
 
-async def started_worker(role: WorkerRole, log: Path, environment: Mapping[str, str]) -> WorkerProcess:
-    """Start a worker in the environment of the demo plus `environment`."""
+async def started(role: ProcessRole, log: Path, environment: Mapping[str, str]) -> DemoProcess:
+    """Start a process in the environment of the demo plus `environment`."""
     with log.open("wb") as output:
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "larder", "worker", role.service, "--name", role.name, "--web-port", "0"),
+            *role.command,
             stdin=asyncio.subprocess.DEVNULL,
             stdout=output,
             stderr=output,
             env={**os.environ, **environment},
             start_new_session=True,
         )
-    return WorkerProcess(role, log, process)
+    return DemoProcess(role, log, process)
 
 
 @contextlib.asynccontextmanager
-async def running_workers(
-    wanted: Sequence[WorkerRole], logs: Path, environment: Mapping[str, str]
-) -> AsyncIterator[list[WorkerProcess]]:
-    """Start workers, and stop them at the end. Raise `AppError` if one does not end cleanly."""
-    workers: list[WorkerProcess] = []
+async def running_processes(
+    wanted: Sequence[ProcessRole], logs: Path, environment: Mapping[str, str]
+) -> AsyncIterator[list[DemoProcess]]:
+    """Start processes, and stop them at the end. Raise `AppError` if one does not end cleanly."""
+    processes: list[DemoProcess] = []
     try:
         for role in wanted:
-            workers += [await started_worker(role, logs / f"{role.name}.log", environment)]
-        yield workers
+            processes += [await started(role, logs / f"{role.name}.log", environment)]
+        yield processes
     except BaseException:
-        # The first failure matters. The logs show how the other workers ended.
+        # The first failure matters. The logs show how the other processes ended.
         with contextlib.suppress(AppError):
-            await stop_all(workers)
+            await stop_all(processes)
         raise
-    await stop_all(workers)
+    await stop_all(processes)
 
 
-async def stop_all(workers: Sequence[WorkerProcess]) -> None:
-    """Stop all workers at the same time. Raise the first failure after all have ended."""
-    outcomes = await asyncio.gather(*(worker.stop() for worker in workers), return_exceptions=True)
+async def stop_all(processes: Sequence[DemoProcess]) -> None:
+    """Stop all processes at the same time. Raise the first failure after all have ended."""
+    outcomes = await asyncio.gather(*(each.stop() for each in processes), return_exceptions=True)
     for outcome in outcomes:
         if outcome is not None:
             raise outcome

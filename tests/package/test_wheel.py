@@ -40,6 +40,7 @@ def test_the_wheel_has_only_the_package_larder_with_its_types_and_data(installed
         "larder/pages/static/style.css",
         "larder/pages/templates/base.html",
         "larder/template/files/tests/agents/test_shipping.py",
+        "larder/template/files/app/page/counter.html",
         "larder_streams-0.1.0.dist-info/licenses/LICENSE",
     } <= set(names)
     assert not [name for name in names if "__pycache__" in name]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import subprocess
 import sys
 import urllib.request
@@ -14,7 +15,7 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Final
 
-from larder.local_broker.ports import free_port
+from larder.local_broker.ports import free_port, is_free
 from tests.support.brokers import local_broker
 from tests.support.eventually import eventually
 from tests.support.topics import create, send
@@ -38,13 +39,9 @@ class OutsideProcess:
 
     @contextmanager
     def running(self) -> Iterator[None]:
-        process = subprocess.Popen([sys.executable, "-m", "app.outside", "--port", str(self._port)], cwd=ROOT)
-        try:
+        with running_program("app.outside", self._port, {}):
             eventually(self.ledger, lambda ledger: ledger is not None, 30)
             yield
-        finally:
-            process.terminate()
-            process.wait(10)
 
     def ledger(self) -> Any:
         """Return what it has done; None while it does not answer."""
@@ -94,6 +91,16 @@ class Running:
         status, answer = self.workers["stock"].post("/deliveries", body)
         assert status in {200, 201}, answer
 
+    @contextmanager
+    def counter(self) -> Iterator[str]:
+        """Run the page for people, and return its address."""
+        port = free_port()
+        started = {name: worker for name, worker in self.workers.items() if worker.log.exists()}
+        urls = {f"{name.upper()}_URL": f"http://127.0.0.1:{worker.web_port()}" for name, worker in started.items()}
+        with running_program("app.counter", port, {**urls, "OUTSIDE_URL": self.outside.url}):
+            eventually(lambda: is_free(port), lambda free: not free)
+            yield f"http://127.0.0.1:{port}/"
+
     def row(self, service: str, table: str, key: str) -> Any:
         """Return a row of a service; None if there is none."""
         status, answer = self.workers[service].row(table, key)
@@ -107,12 +114,26 @@ class Running:
 
 
 @contextmanager
-def running_process(directory: Path, products: int) -> Iterator[Running]:
-    """Start everything, with a customer c1, and products p0, p1 and so on that cost one."""
+def running_program(module: str, port: int, environment: Mapping[str, str]) -> Iterator[None]:
+    """Run a program of the application, and require that it ends well."""
+    command = [sys.executable, "-m", module, "--port", str(port)]
+    process = subprocess.Popen(command, cwd=ROOT, env={**os.environ, **environment})
+    try:
+        yield
+    finally:
+        process.terminate()
+        assert process.wait(10) == 0
+
+
+@contextmanager
+def running_process(directory: Path, products: Mapping[str, str]) -> Iterator[Running]:
+    """Start everything, with a customer c1, and products, by id and name, that cost one."""
     outside = OutsideProcess(free_port())
     with local_broker(directory / "broker") as kafka, outside.running():
         asyncio.run(create(kafka, {"shop.products": 2, "shop.customers": 2}, {"cleanup.policy": "compact"}))
-        rows = [{"product_id": f"p{number}", "name": "Lamp", "price": 1.0, "revision": 1} for number in range(products)]
+        rows = [
+            {"product_id": product, "name": name, "price": 1.0, "revision": 1} for product, name in products.items()
+        ]
         ada = {"customer_id": "c1", "name": "Ada", "country": "AT", "revision": 1}
         asyncio.run(send(kafka, "shop.customers", [("c1", ada)]))
         asyncio.run(send(kafka, "shop.products", [(row["product_id"], row) for row in rows]))

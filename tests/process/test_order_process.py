@@ -5,20 +5,26 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
+from playwright.sync_api import Browser, Page, expect
 
 from tests.process.running import LATER, Running, running_process, until_running
+from tests.support.browser import LOOKS, barriers, browsing, complaints, context_of, picture, too_wide
 from tests.support.eventually import eventually
 
 pytestmark = pytest.mark.timeout(300)  # the first test waits until seven workers have started
 
 FEW, ENOUGH, NONE, LOW, KILLED = "p0", "p1", "p2", "p3", "p4"
+OTHERS = dict.fromkeys((FEW, ENOUGH, NONE, LOW, KILLED), "Lamp")
+SHOWN = {"p001": "Lamp 1", "p002": "Lamp 2", "p003": "Lamp 3"}
+"""Products that the page sells."""
 
 
 @pytest.fixture(scope="module")
 def process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    with running_process(tmp_path_factory.mktemp("process"), products=5) as found:
+    with running_process(tmp_path_factory.mktemp("process"), {**OTHERS, **SHOWN}) as found:
         found.deliver(FEW, 10)
         found.deliver(ENOUGH, 1_000)
         yield found
@@ -118,6 +124,64 @@ def test_pricing_is_added_later_and_knows_the_orders_of_before(process: Running)
     )
     assert (price["ordered"], price["price"]) == (pieces, 100 + min(pieces, 100))
     assert others == {name: worker.process.pid for name, worker in process.workers.items() if name != LATER}
+
+
+@pytest.fixture
+def counter(process: Running) -> Iterator[str]:
+    with process.counter() as url:
+        yield url
+
+
+@pytest.mark.browser
+def test_a_person_orders_on_the_page_and_sees_orders_wait_while_the_provider_is_stopped(
+    process: Running, counter: str
+) -> None:
+    with browsing() as browser, context_of(browser) as context:
+        page = context.new_page()
+        complained = complaints(page)
+        page.goto(counter)
+        order_lamps(page, "Lamp 3", 2)
+        first = page.locator("#orders > li").first
+        expect(first.locator("[aria-current]")).to_have_text("shipped", timeout=20_000)
+        page.get_by_role("button", name="Stop it").click()
+        expect(page.locator("#provider")).to_have_text("stopped: orders wait")
+        order_lamps(page, "Lamp 3", 1)
+        order_lamps(page, "Lamp 3", 1)
+        for number in (0, 1):
+            waiting = page.locator("#orders > li").nth(number)
+            expect(waiting).to_contain_text("waits for the provider", timeout=20_000)
+        looks_right(browser, counter, context.storage_state())
+        page.get_by_role("button", name="Cancel").first.click()
+        expect(first.locator("[aria-current]")).to_have_text("cancelled")
+        page.get_by_role("button", name="Start it").click()
+        expect(page.locator("#orders > li").nth(1).locator("[aria-current]")).to_have_text("shipped", timeout=20_000)
+        expect(page.locator("#shelf > li").filter(has_text="Lamp 3")).to_contain_text("17 free, 0 reserved, 3 sold")
+        order_lamps(page, "Lamp 3", 1_000)
+        expect(page.locator("#orders > li").first).to_contain_text("stock: 17 of p003 are free", timeout=20_000)
+        process.workers["stock"].kill()
+        expect(page.locator("#away")).to_have_text("No answer from: stock. The rest goes on.", timeout=20_000)
+        process.workers["stock"].start()
+        # The browser itself notes that the counter once could not answer.
+        assert [each for each in complained if "Failed to load resource" not in each] == []
+
+
+def order_lamps(page: Page, product: str, quantity: int) -> None:
+    page.get_by_label("Pieces").fill(str(quantity))
+    before = page.locator("#orders > li").count()
+    page.get_by_role("button", name=f"Order {product}", exact=True).click()
+    expect(page.locator("#orders > li")).to_have_count(before + 1)
+
+
+def looks_right(browser: Browser, url: str, state: Any) -> None:
+    """Look at the orders in each kind of window."""
+    for look in LOOKS:
+        with context_of(browser, look, storage_state=state) as context:
+            page = context.new_page()
+            page.goto(url)
+            expect(page.locator("#orders > li")).to_have_count(3)
+            expect(page.locator("#shelf > li")).to_have_count(3)
+            picture(page, f"counter-{look}")
+            assert (barriers(page), too_wide(page)) == ([], False), look
 
 
 @pytest.mark.scenario("10.1")

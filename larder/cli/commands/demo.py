@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import click
@@ -16,7 +17,6 @@ from larder.declaring.problems import Problem
 from larder.demo.loading import project_demo
 from larder.demo.since import process_began
 from larder.demo.stage import Stage, forget, own_name, refuse_second
-from larder.demo.workers import roles
 
 if TYPE_CHECKING:
     from larder.demo.declared import Demo
@@ -29,9 +29,10 @@ if TYPE_CHECKING:
 @click.option(
     "--rate", type=click.FloatRange(0), default=200.0, show_default=True, help="Events per second; 0: no limit."
 )
+@click.option("--joins-only", is_flag=True, help="Run only the workers whose joins are counted.")
 @click.option("--fresh", is_flag=True, help="First forget the topics and tables of earlier demos.")
 @json_option
-def command(*, seconds: float | None, rate: float, fresh: bool, as_json: bool) -> None:
+def command(*, seconds: float | None, rate: float, joins_only: bool, fresh: bool, as_json: bool) -> None:
     """Run the demo of the project: a broker, a generator and workers.
 
     The project in the working directory declares it (setting demo, usually app/demo.py). It runs until Ctrl-C. Topics
@@ -40,9 +41,11 @@ def command(*, seconds: float | None, rate: float, fresh: bool, as_json: bool) -
     began = process_began()
     settings = load_settings().settings
     demo, directory = project_demo(settings.demo), settings.directory.absolute()
-    refuse_second(directory, roles(demo))
+    refuse_second(directory, demo)
     if fresh:
-        forget(directory, demo.workers)
+        forget(directory, demo.services)
+    if joins_only:
+        demo = replace(demo, beside=None)
     outcome = _performed(demo, Stage(directory, began), rate, seconds, as_json=as_json)
     if not outcome.came_out and not outcome.interrupted:
         problem = Problem(

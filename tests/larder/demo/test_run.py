@@ -8,12 +8,15 @@ import signal
 import subprocess
 import sys
 import time
+import urllib.error
+import urllib.request
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from larder.template.writing import write_project
+from tests.support.eventually import eventually
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,6 +25,7 @@ ROOT = Path(__file__).resolve().parents[3]
 # Seconds, on a machine that runs other tests as well. `make demo` takes 15 if it need not download anything.
 FIRST_JOINED = 45.0
 END = 30.0
+NEW_ORDER = {"order_id": "web-1", "customer_id": "c00001", "product_id": "p001", "quantity": 2}
 
 
 class Demo:
@@ -34,7 +38,7 @@ class Demo:
         self.process: subprocess.Popen[str] | None = None
 
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        return self._larder("demo", *arguments)
+        return self._larder("demo", "--joins-only", *arguments)
 
     def json(self, *arguments: str) -> dict[str, Any]:
         ended = self.run(*arguments, "--json")
@@ -42,9 +46,9 @@ class Demo:
         found: dict[str, Any] = json.loads(ended.stdout.splitlines()[-1])
         return found
 
-    def start(self, *arguments: str) -> subprocess.Popen[str]:
+    def start(self, *arguments: str, joins_only: bool = True) -> subprocess.Popen[str]:
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "larder", "demo", *arguments],
+            [sys.executable, "-m", "larder", "demo", *(["--joins-only"] if joins_only else []), *arguments],
             cwd=self.directory,
             env=self.environment,
             stdout=subprocess.PIPE,
@@ -55,12 +59,18 @@ class Demo:
 
     def until_joined(self) -> str:
         """Wait until it suggests a row to look up, and return the arguments of that command."""
+        return self.until_said("look up a row").partition("-m larder ")[2].strip()
+
+    def until_said(self, text: str) -> str:
+        """Wait until it prints a line with this text, and return the line."""
         assert self.process is not None
         assert self.process.stdout is not None
+        printed = []
         for line in self.process.stdout:
-            if "look up a row" in line:
-                return line.partition("-m larder ")[2].strip()
-        pytest.fail(f"the demo ended with {self.process.wait()}")
+            printed.append(line)
+            if text in line:
+                return line
+        pytest.fail(f"the demo ended with {self.process.wait()}: {''.join(printed)}")
 
     def ask(self, command: str) -> subprocess.CompletedProcess[str]:
         return self._larder(*command.split())
@@ -142,6 +152,57 @@ def test_a_dead_worker_is_reported_with_the_end_of_its_log(demo: Demo) -> None:
     assert "found death by SIGKILL" in output
     assert (demo.directory / ".larder" / "demo" / "shipping-2.log").read_text().splitlines()[-1] in output
     assert not any(map(_is_running, workers.values()))
+
+
+def test_an_order_of_a_person_passes_through_the_services_beside_the_joins(demo: Demo) -> None:
+    process = demo.start(joins_only=False)
+    url = demo.until_said("place an order, and watch it").split()[-1]
+    placed = eventually(lambda: _send(f"{url}orders", NEW_ORDER), lambda status: status in {201, 409}, 90)
+    assert placed == 201
+    eventually(
+        lambda: _shop(url),
+        lambda shop: not shop["away"] and bool(shop["orders"][0]) and shop["orders"][0]["state"] == "shipped",
+        60,
+    )
+    second = demo.run()
+    assert (second.returncode, "requires workers of its own" in second.stderr) == (2, True)
+    workers = demo.workers()
+    assert {"orders-1", "stock-1", "pricing-1", "shipping-1"} < set(workers)
+    process.send_signal(signal.SIGINT)
+    output, _ = process.communicate(timeout=END)
+    assert process.returncode == 0, output
+    assert not any(map(_is_running, workers.values()))
+    with pytest.raises(OSError, match="refused"):
+        _shop(url)
+
+
+def test_a_stop_while_more_services_start_leaves_nothing_behind(demo: Demo) -> None:
+    process = demo.start(joins_only=False)
+    demo.until_joined()
+    time.sleep(0.3)  # not for a state: any moment of the start will do
+    process.send_signal(signal.SIGINT)
+    output, _ = process.communicate(timeout=2 * END)
+    assert process.returncode == 0, output
+    assert demo.workers() == {}
+
+
+def _send(url: str, body: dict[str, Any]) -> int:
+    """Send JSON, and return the status; 0 without an answer."""
+    headers = {"Content-Type": "application/json", "Idempotency-Key": "an-order-of-the-demo"}
+    asked = urllib.request.Request(url, json.dumps(body).encode(), headers)  # noqa: S310 - loopback
+    try:
+        with urllib.request.urlopen(asked, timeout=15) as answer:  # noqa: S310 - loopback
+            return int(answer.status)
+    except urllib.error.HTTPError as error:
+        return error.code
+    except OSError:
+        return 0
+
+
+def _shop(url: str) -> dict[str, Any]:
+    with urllib.request.urlopen(f"{url}shop?order=web-1", timeout=15) as answer:  # noqa: S310 - loopback
+        found: dict[str, Any] = json.load(answer)
+        return found
 
 
 def test_an_immediate_stop_leaves_nothing_behind(demo: Demo) -> None:
