@@ -46,7 +46,7 @@ def test_the_page_finds_workers_of_its_own_network() -> None:
     for url in urls.values():
         assert set(page["networks"]) <= set(COMPOSE["services"][url.host]["networks"])
     ports = {url.port for name, url in urls.items() if name != "OUTSIDE_URL"}
-    assert ports == {int(next(each.default for each in SETTINGS if each.variable == "LARDER_WEB_PORT"))}
+    assert ports == {int(each["environment"]["LARDER_WEB_PORT"]) for each in WORKERS.values()}
 
 
 def test_a_worker_is_reached_by_its_own_name() -> None:
