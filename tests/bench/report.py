@@ -107,6 +107,8 @@ KEYS = (
         ("calls.ingestion_hanging_per_s", "calls.ingestion_alone_per_s"),
         0.95,
     ),
+    Key("orders.p99_ms", "an order through all services, at 50 a second", at_most=500.0),
+    Key("orders.per_s", "such orders of 64 clients"),
     Key("failover.standby_s", "kill -9 until all partitions are processed, with a standby", at_most=3.0),
     Key("failover.plain_s", "the same without one", at_most=10.0),
     Key("growth.pause_s", "no results of a partition while a service is scaled", at_most=10.0),

@@ -8,12 +8,14 @@ import os
 import subprocess
 import sys
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from pathlib import Path
+from random import choice
 from typing import Any, Final
+from zlib import crc32
 
 from larder.local_broker.ports import free_port, is_free
 from tests.support.brokers import local_broker
@@ -24,6 +26,9 @@ from tests.support.workers import ROOT, Worker, none_left
 SERVICES: Final = ("orders", "stock", "fraud", "payments", "shipments", "booking", "mailing")
 LATER: Final = "pricing"
 """The service that is not there at first."""
+
+CUSTOMERS: Final = tuple(f"c{number}" for number in range(1, 10))
+"""None of them orders so much that it is refused."""
 
 PATIENT: Final = {"LARDER_SESSION_TIMEOUT_S": "10", "LARDER_HEARTBEAT_S": "0.3"}
 START: Final = 90.0
@@ -63,13 +68,16 @@ class OutsideProcess:
 class Running:
     """All workers by their service, the outside, and the orders that were placed."""
 
+    kafka: str
     workers: dict[str, Worker]
     outside: OutsideProcess
+    others: list[Worker] = field(default_factory=list)
     placed: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     def place(self, order: str, product: str = "p1", *, wait: bool = True, **fields: Any) -> tuple[int, Any]:
         """Place an order, again until there is an answer, and wait for its end."""
-        body = {"order_id": order, "customer_id": "c1", "product_id": product, "quantity": 1} | fields
+        customer = CUSTOMERS[crc32(order.encode()) % len(CUSTOMERS)]
+        body = {"order_id": order, "customer_id": customer, "product_id": product, "quantity": 1} | fields
         path = "/orders?until=settled&wait=10" if wait else "/orders"
         headers = {"Idempotency-Key": f"the-key-of-order-{order}"}
         status, answer = eventually(
@@ -82,14 +90,34 @@ class Running:
         return status, answer
 
     def _post(self, path: str, body: Any, headers: Mapping[str, str]) -> tuple[int, Any]:
-        """Send a request to the worker of orders; status 0 also while it has no web port."""
-        worker = self.workers["orders"]
+        """Send a request to a worker of orders; status 0 also while it has no web port."""
+        worker = choice(self.of("orders"))  # noqa: S311 - no secret
         return worker.post(path, body, headers) if worker.get("/health/live") else (0, {"cause": "no web port"})
 
     def deliver(self, product: str, pieces: int, low: int | None = None) -> None:
         body = {"product_id": product, "pieces": pieces, "low": low}
         status, answer = self.workers["stock"].post("/deliveries", body)
         assert status in {200, 201}, answer
+
+    def of(self, service: str) -> list[Worker]:
+        """Return the workers of a service, the first one first."""
+        return [self.workers[service], *(each for each in self.others if each.service == service)]
+
+    @contextmanager
+    def more(self, service: str, names: Sequence[str]) -> Iterator[None]:
+        """Run more workers of a service, until all have partitions."""
+        first = self.workers[service]
+        more = [Worker(self.kafka, first.directory, first.module, service, name, first.environment) for name in names]
+        with none_left(*more):
+            for worker in more:
+                worker.start()
+            for worker in more:
+                worker.until(lambda status: status["phase"] == "running" and status["inputs"], START, "partitions")
+            self.others += more
+            yield
+            for worker in more:
+                self.others.remove(worker)
+                assert worker.stop() == 0
 
     @contextmanager
     def counter(self) -> Iterator[str]:
@@ -106,10 +134,12 @@ class Running:
         status, answer = self.workers[service].row(table, key)
         return answer["row"] if status == 200 else None
 
-    def until_state(self, order: str, *states: str) -> Any:
+    def until_state(self, order: str, *states: str, seconds: float = 30) -> Any:
         """Wait until an order has one of these states, and return it."""
         return eventually(
-            lambda: self.row("orders", "sales.orders", order), lambda row: row is not None and row["state"] in states
+            lambda: self.row("orders", "sales.orders", order),
+            lambda row: row is not None and row["state"] in states,
+            seconds,
         )
 
 
@@ -127,15 +157,15 @@ def running_program(module: str, port: int, environment: Mapping[str, str]) -> I
 
 @contextmanager
 def running_process(directory: Path, products: Mapping[str, str]) -> Iterator[Running]:
-    """Start everything, with a customer c1, and products, by id and name, that cost one."""
+    """Start everything, with customers, and products, by id and name, that cost one."""
     outside = OutsideProcess(free_port())
     with local_broker(directory / "broker") as kafka, outside.running():
         asyncio.run(create(kafka, {"shop.products": 2, "shop.customers": 2}, {"cleanup.policy": "compact"}))
         rows = [
             {"product_id": product, "name": name, "price": 1.0, "revision": 1} for product, name in products.items()
         ]
-        ada = {"customer_id": "c1", "name": "Ada", "country": "AT", "revision": 1}
-        asyncio.run(send(kafka, "shop.customers", [("c1", ada)]))
+        customers = [{"customer_id": each, "name": "Ada", "country": "AT", "revision": 1} for each in CUSTOMERS]
+        asyncio.run(send(kafka, "shop.customers", [(row["customer_id"], row) for row in customers]))
         asyncio.run(send(kafka, "shop.products", [(row["product_id"], row) for row in rows]))
         environment = PATIENT | {"OUTSIDE_URL": outside.url}
         names = (*SERVICES, LATER)
@@ -145,7 +175,7 @@ def running_process(directory: Path, products: Mapping[str, str]) -> Iterator[Ru
                 workers[name].start()
             for name in SERVICES:
                 until_running(workers[name])
-            yield Running(workers, outside)
+            yield Running(kafka, workers, outside)
 
 
 def until_running(worker: Worker) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -49,13 +50,18 @@ def test_a_client_that_waits_is_told_that_its_order_is_confirmed(process: Runnin
     )
 
 
-def test_no_more_orders_are_confirmed_than_there_are_pieces(process: Running) -> None:
-    orders = [f"few-{number}" for number in range(40)]
-    with ThreadPoolExecutor(20) as pool:
+@pytest.mark.scenario("3.2")
+def test_a_hundred_orders_at_once_for_ten_pieces_are_ten_confirmed_and_ninety_rejected(process: Running) -> None:
+    orders = [f"few-{number}" for number in range(100)]
+    with (
+        process.more("orders", ("two", "three")),
+        process.more("stock", ("two", "three")),
+        ThreadPoolExecutor(100) as pool,
+    ):
         answers = list(pool.map(lambda order: process.place(order, FEW), orders))
-    assert {status for status, _ in answers} <= {201, 202}
-    ends = [process.until_state(order, "confirmed", "shipped", "rejected") for order in orders]
-    assert Counter(each["state"] == "rejected" for each in ends) == {False: 10, True: 30}
+    assert [status for status, _ in answers] == [201] * 100
+    ends = Counter(answer["row"]["state"] for _, answer in answers)
+    assert (ends["confirmed"] + ends["shipped"], ends["rejected"]) == (10, 90)
     level = eventually(lambda: process.row("stock", "warehouse.stock", FEW), lambda row: row["reserved"] == {})
     assert (level["free"], level["sold"], level["delivered"]) == (0, 10, 10)
 
@@ -66,22 +72,42 @@ def test_an_order_without_stock_is_rejected_by_its_deadline(process: Running) ->
     assert row["reason"] == "stock: no answer in 10 s"
 
 
-def test_while_the_provider_is_down_orders_wait_and_those_that_are_cancelled_cost_nothing(process: Running) -> None:
+@pytest.mark.scenario("3.5")
+def test_while_the_provider_is_down_for_a_minute_orders_wait_and_those_that_are_cancelled_cost_nothing(
+    process: Running,
+) -> None:
     process.outside.fail("charges", down=True)
-    orders = [f"down-{number}" for number in range(10)]
-    for order in orders:
-        assert process.place(order, wait=False)[0] == 201
-    for order in orders:
-        process.until_state(order, "validated")
+    until, orders = time.monotonic() + 60, []
+    while time.monotonic() < until:
+        orders.append(f"down-{len(orders)}")
+        assert process.place(orders[-1], wait=False)[0] == 201
+        process.until_state(orders[-1], "validated")
+        time.sleep(1)
     status, answer = process.workers["orders"].post("/orders/down-0/cancel", {})
     assert (status, answer["row"]["state"]) == (200, "cancelled")
     process.outside.fail("charges")
     for order in orders[1:]:
-        process.until_state(order, "confirmed", "shipped")
+        process.until_state(order, "confirmed", "shipped", seconds=60)
     ledger = eventually(process.outside.ledger, lambda found: "down-0" in found["voided"])
     assert {order: ledger["charges"].get(order, 0) for order in orders} == {
         each: 100 * (each != "down-0") for each in orders
     }
+    assert len(orders) > 20
+
+
+def test_no_call_is_made_twice_while_workers_restart_one_after_the_other(process: Running) -> None:
+    orders = [f"rolling-{number}" for number in range(60)]
+    with ThreadPoolExecutor(4) as pool:
+        placed = [pool.submit(process.place, order, wait=False) for order in orders]
+        for name, after in (("payments", 5), ("stock", 20), ("orders", 35), ("mailing", 50)):
+            placed[after].result()
+            assert process.workers[name].stop() == 0
+            process.workers[name].start()
+    for order in orders:
+        process.until_state(order, "shipped")
+    ledger = eventually(process.outside.ledger, lambda found: set(orders) <= set(found["mails"]))
+    for kind in ("charges", "mails"):
+        assert {order: ledger["asked"][kind][order] for order in orders} == dict.fromkeys(orders, 1), kind
 
 
 def test_an_answer_that_the_provider_lost_is_charged_once(process: Running) -> None:

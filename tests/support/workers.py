@@ -113,9 +113,9 @@ class Worker:
             time.sleep(0.01)
 
     def stop(self, timeout: float = 15) -> int:
-        """Ask it to stop, and return its exit code; print its log if that is not 0."""
+        """Ask it to stop, and return its exit code; print its log if it failed."""
         self.process.terminate()
-        if code := self.process.wait(timeout):
+        if (code := self.process.wait(timeout)) > 0:
             print(f"worker {self.name} ended with {code}:\n{self.text[-8000:]}")  # noqa: T201 - shown if a test fails
         return code
 

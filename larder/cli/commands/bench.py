@@ -21,8 +21,8 @@ def command(arguments: tuple[str, ...]) -> None:
     """Run the benchmark of the checkout; `make bench` installs the systems that it compares with.
 
     --quick runs a shorter benchmark, in less than eight minutes. --json PATH writes the results to a file.
-    --only PART (join, decide, restore, get, http, transactions, requests, calls, failover, growth, freshness, memory)
-    runs that part alone.
+    --only PART (join, decide, restore, get, http, transactions, requests, calls, orders, failover, growth, freshness,
+    memory) runs that part alone.
     """
     if not (ROOT / "tests" / "bench").is_dir():
         found = f"an installed package in {ROOT}"
