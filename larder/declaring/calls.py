@@ -142,13 +142,16 @@ class Call(Operator):
     outages: tuple[type[Exception], ...] = ()
     at_most: int = 10_000
     remote: tuple[RemoteTable, ...] = ()
+    named: str = ""
     function: Callable[..., Any] | None = field(default=None)
 
     kind = "call"
 
     @property
     def name(self) -> str:
-        """The name of its function."""
+        """The name that its topics have: by default that of its function."""
+        if self.named:
+            return self.named
         return "none" if self.function is None else getattr(self.function, "__name__", repr(self.function))
 
     def summary(self) -> dict[str, Any]:

@@ -216,6 +216,7 @@ class Service:
         outages: Sequence[type[Exception]] = (),
         at_most: int = 10_000,
         reads: Sequence[RemoteTable] = (),
+        name: str = "",
     ) -> Call:
         """Call something outside for each event, with an async function, while other events go on.
 
@@ -244,6 +245,8 @@ class Service:
         at_most     how many calls may wait in a partition before its events have to wait.
         reads       tables of services in the same context, as `table.remote(...)`. The function
                     reads their rows with `await attempt.get(table, key)`.
+        name        the name that its topics have, instead of that of the function. Give the old
+                    one when you rename a function: calls may wait under it.
 
         The function gets the event and an `Attempt`. It returns one event, several, or None.
         Each attempt is written down before it begins, and its outcome is a record. So a call
@@ -256,7 +259,7 @@ class Service:
         only = only_while if only_while is None else OnlyWhile(*only_while)
         call = Call(
             source, several(into), key, timeout, Retry() if retry is None else retry, at_once, threads, ordered, only,
-            otherwise, unknown, tuple(outages), at_most, several(reads),
+            otherwise, unknown, tuple(outages), at_most, several(reads), name,
         )  # fmt: skip
         return self.add(call)
 

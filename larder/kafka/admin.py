@@ -76,6 +76,11 @@ class Cluster:
     ) -> None:
         await self._admin.close()
 
+    async def names(self) -> Collection[str]:
+        """Return the names of all topics."""
+        found: list[str] = await self._admin.list_topics()
+        return found
+
     async def facts(self, names: Collection[str]) -> Mapping[str, TopicFacts]:
         """Return the facts about those topics of `names` that exist."""
         described = await describe(self._admin._client, names)

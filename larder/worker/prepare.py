@@ -26,6 +26,7 @@ from larder.kafka.admin import Cluster
 from larder.kafka.retrying import RETRY_SECONDS, is_passing
 from larder.worker.generations import require_complete_mirrors, require_rows, settled
 from larder.worker.growth_log import GrowthRecords
+from larder.worker.left_calls import require_no_calls_left
 from larder.worker.topic_ownership import claim
 
 CLAIM_SECONDS = 30.0
@@ -61,6 +62,7 @@ async def prepare(
                 run = placed(service, records.generation, answering(records, facts)) if records.generation else service
                 _require_certainty(run, guarantee)
                 await require_rows(cluster, run)
+                await require_no_calls_left(cluster, run)
                 facts = await create_topics(run, cluster, report)
                 await require_complete_mirrors(cluster, run, facts, now)
                 async with asyncio.timeout(CLAIM_SECONDS):

@@ -14,6 +14,7 @@ import pytest
 
 from tests.cluster.payments import Customers, Payments, paying
 from tests.support.beside import Beside
+from tests.support.eventually import eventually
 
 IN_FLIGHT = 50
 """How many calls a worker makes at once."""
@@ -78,6 +79,32 @@ def test_no_call_is_made_twice_while_workers_restart_one_after_the_other(patient
             worker.until_caught_up()
     require_paid_once(patient, ids)
     assert made_again(patient, ids) == []
+
+
+def test_calls_that_wait_under_a_name_that_is_not_declared_any_more_are_not_left_behind(
+    kafka: str, prefix: str, tmp_path: Path, beside: Beside
+) -> None:
+    with paying(kafka, tmp_path, prefix, workers=1) as payments:
+        (worker,) = payments.workers
+        customers = Customers(payments, beside, "o")
+        payments.provider.down = True
+        (order,) = customers.order(1)
+        eventually(lambda: payments.provider.requests[order], bool)
+        assert worker.stop() == 0
+        source = tmp_path / f"{worker.module}.py"
+        declared = source.read_text()
+        source.write_text(declared.replace("async def charge(", "async def take_money("))
+        assert worker.start().exit_code() == 2
+        said = f"requires a call charge, for which calls wait; found 1 call in {prefix}.charge.calls, and the declared"
+        assert f"{said} calls take_money; give the function its old name, or the call name=" in worker.text
+        kept = declared.replace("into=[paid, not_paid],", 'into=[paid, not_paid], name="charge",')
+        source.write_text(kept.replace("async def charge(", "async def take_money("))
+        payments.provider.down = False
+        worker.start().until_caught_up()
+        assert [each["order_id"] for each in customers.until("paid", 1)] == [order]
+        assert worker.stop() == 0
+        source.write_text(declared.replace("async def charge(", "async def take_money("))
+        worker.start().until_caught_up()  # nothing waits any more
 
 
 @pytest.mark.timeout(240)

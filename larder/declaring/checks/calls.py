@@ -6,6 +6,7 @@ Pure: values in, problems out. `topics` checks the topics themselves.
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, Final
 
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
 
 LONGEST_TIMEOUT: Final = 300.0
 """A worker that takes a partition over waits so long for the outcome of a call that another one has begun."""
+
+
+NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,100}")
 
 
 def call_kind_problems(service: Service, call: Call) -> Iterator[Problem]:
@@ -56,6 +60,9 @@ def call_problems(service: Service, call: Call, facts: Facts) -> Iterator[Proble
     yield from remote_read_problems(declared, service, call)
     if sum(each.name == call.name for each in service.calls) > 1:
         yield Problem(declared, "requires a name of its own: its topics have it", "several", "rename a function")
+    if call.named and not NAME.fullmatch(call.named):
+        requires = "name requires letters, digits, _ and -: its topics have it"
+        yield Problem(declared, requires, repr(call.named), "change it")
     if unreadable(call.source.row):
         return
     if isinstance(call.source, Rekeyed):
