@@ -96,6 +96,9 @@ async def kill_at_step(field: Field, fault: Fault) -> None:
     field.start(fault.worker, fault.step)
     if await _until(lambda: not field.look(fault.worker)):
         field.history.note(f"worker {fault.worker} died at {fault.step}")
+    else:
+        # It must not die later, when the suite asks it to stop.
+        await field.kill(fault.worker)
     field.start(fault.worker)
 
 
