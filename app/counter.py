@@ -1,7 +1,8 @@
 """The counter of the shop, a page for people: `python -m app.counter --port 8080`.
 
 It keeps nothing. What it shows comes from the workers of the services that own it, at ORDERS_URL, STOCK_URL and
-PRICING_URL, and from the outside at OUTSIDE_URL. A service that does not answer is named, and the rest is shown.
+PRICING_URL, and from the outside at OUTSIDE_URL. A service that does not answer is named, and the rest is shown. People
+reach a worker that tells the story of an order at STORY_URL, by default the one of ORDERS_URL.
 """
 
 from __future__ import annotations
@@ -30,6 +31,9 @@ OPENING: Final = {"pieces": 20, "low": 5}
 MOST_ORDERS: Final = 20
 """How many orders one look may ask for."""
 
+PASSED: Final = ("Idempotency-Key", "traceparent")
+"""Headers that go along with a request."""
+
 POLICY: Final = "default-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
 
 JSON: Final = "application/json"
@@ -52,6 +56,7 @@ class Shop:
         self.orders, self.stock, self.pricing, self.outside = (
             Service(name, URL(addresses.get(f"{name.upper()}_URL", f"http://{name}"))) for name in names
         )
+        self.story = URL(addresses.get("STORY_URL", str(self.orders.url))) / "trace"
 
     async def look(self, orders: Sequence[str]) -> Mapping[str, Any]:
         """Return these orders, the shelf, and whether the provider is down, as JSON values."""
@@ -65,7 +70,8 @@ class Shop:
             )
         )
         away = sorted({each for each in found.values() if isinstance(each, str)})
-        return {name: each for name, each in found.items() if not isinstance(each, str)} | {"away": away}
+        shown = {name: each for name, each in found.items() if not isinstance(each, str)}
+        return shown | {"away": away, "story": str(self.story)}
 
     async def open(self) -> None:
         """Have each product delivered that has no stock yet, once stock answers."""
@@ -86,10 +92,10 @@ class Shop:
 
     async def pass_on(self, request: web.Request, service: Service, path: str) -> web.Response:
         """Let a service answer a request; 502 if it does not."""
-        keys = {name: request.headers[name] for name in ("Idempotency-Key",) if name in request.headers}
+        passed = {name: request.headers[name] for name in PASSED if name in request.headers}
         url = (service.url / path).with_query(request.query)
         asked = self._session.request(
-            request.method, url, data=await request.read(), headers={"Content-Type": JSON, **keys}
+            request.method, url, data=await request.read(), headers={"Content-Type": JSON, **passed}
         )
         try:
             async with asked as answer:

@@ -42,6 +42,7 @@ def test_each_context_has_a_network_of_its_own_and_the_broker_is_in_all() -> Non
 def test_the_page_finds_workers_of_its_own_network() -> None:
     page = COMPOSE["services"]["counter"]
     urls = {name: URL(url) for name, url in page["environment"].items()}
+    assert f"{(story := urls.pop('STORY_URL')).authority}:8077" in COMPOSE["services"]["orders-1"]["ports"], story
     assert set(urls) == {"ORDERS_URL", "STOCK_URL", "PRICING_URL", "OUTSIDE_URL"}
     for url in urls.values():
         assert set(page["networks"]) <= set(COMPOSE["services"][url.host]["networks"])

@@ -6,7 +6,7 @@ const PAUSE = 500, KEPT = 20;
 const at = (id) => document.getElementById(id);
 const orders = JSON.parse(localStorage.getItem("orders") || "[]");
 const prices = new Map();
-let down = false;
+let down = false, story = "";
 
 function made(tag, text = "", classes = "") {
   const element = document.createElement(tag);
@@ -30,17 +30,14 @@ async function send(method, path, body, headers = {}) {
   try { return JSON.parse(text).detail || text; } catch { return text; }
 }
 
-function newId() {
-  const bytes = crypto.getRandomValues(new Uint8Array(8));
-  return "web-" + Array.from(bytes, (each) => each.toString(16).padStart(2, "0")).join("");
-}
+const hex = (count) => Array.from(crypto.getRandomValues(new Uint8Array(count)), (each) => each.toString(16).padStart(2, "0")).join("");
 
 async function order(product) {
   if (!at("form").reportValidity()) return;
-  const id = newId();
+  const id = `web-${hex(8)}`;
   const body = { order_id: id, customer_id: at("customer").value, product_id: product, quantity: Number(at("quantity").value) };
   if (prices.has(product)) body.price = prices.get(product);
-  const refused = await send("POST", "orders", body, { "Idempotency-Key": `counter-order-${id}` });
+  const refused = await send("POST", "orders", body, { "Idempotency-Key": `counter-order-${id}`, traceparent: `00-${hex(16)}-${hex(8)}-01` });
   at("said").textContent = refused || "";
   if (refused) return;
   orders.unshift(id);
@@ -137,7 +134,11 @@ function showOrder(id, row, names) {
   track.replaceChildren(...steps(row));
   if (["requested", "validated"].includes(row.state)) track.append(cancelling(id));
   const seconds = (new Date(row.changed_at) - new Date(row.placed_at)) / 1000;
-  detail.textContent = row.reason || (down && row.state === "validated" ? "waits for the provider" : row.step > 1 ? `${row.state} after ${seconds.toFixed(2)} s` : "");
+  const said = row.reason || (down && row.state === "validated" ? "waits for the provider" : row.step > 1 ? `${row.state} after ${seconds.toFixed(2)} s` : "");
+  const link = made("a", "its story");
+  link.href = `${story}?key=${encodeURIComponent(id)}`;
+  link.setAttribute("aria-label", `the story of ${id}`);
+  detail.replaceChildren(said ? `${said}; ` : "", link);
   return item;
 }
 
@@ -155,6 +156,7 @@ function showProvider(faults) {
 }
 
 function show(found) {
+  story = found.story;
   showAway(found.away);
   showProvider(found.faults);
   const names = new Map((found.products || []).filter(Boolean).map((each) => [each.product_id, each.name]));

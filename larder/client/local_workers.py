@@ -76,10 +76,10 @@ def ask(worker: LocalWorker, path: str, seconds: float = ANSWER_SECONDS) -> Repl
     return _replied(worker, path, seconds, {"Accept": "application/json"})
 
 
-def post(worker: LocalWorker, path: str, body: bytes, once: str, seconds: float) -> Reply:
-    """Send a request that changes a row, with its `Idempotency-Key`."""
-    headers = {"Accept": "application/json", "Content-Type": "application/json", "Idempotency-Key": once}
-    return _replied(worker, path, seconds, headers, body)
+def post(worker: LocalWorker, path: str, body: bytes, headers: Mapping[str, str], seconds: float) -> Reply:
+    """Send a request that changes a row, with `headers`."""
+    json = {"Accept": "application/json", "Content-Type": "application/json"}
+    return _replied(worker, path, seconds, {**json, **headers}, body)
 
 
 def _replied(

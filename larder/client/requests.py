@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import difflib
 import re
+import secrets
 import time
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import quote
@@ -14,11 +15,12 @@ from urllib.parse import quote
 from larder.client.local_workers import ask_all, post
 from larder.config.errors import MistakeError, UnavailableError
 from larder.config.settings import load_settings
+from larder.declaring.carried import TRACEPARENT
 from larder.declaring.problems import Problem
 from larder.observability.outcomes import REQUEST
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from larder.client.local_workers import LocalWorker, Reply
 
@@ -34,11 +36,12 @@ ADDRESS = re.compile(r"POST /[^\s{}]+")
 
 
 class Sending(NamedTuple):
-    """A request to send: its address with the values of its path, its JSON, and its `Idempotency-Key`."""
+    """A request to send: its address with the values of its path, its JSON, its `Idempotency-Key` and its trace."""
 
     address: str
     body: bytes
     once: str
+    trace: str
 
     @property
     def declared(self) -> str:
@@ -50,10 +53,20 @@ class Sending(NamedTuple):
         """Its path, percent-encoded where it was not."""
         return quote(self.address.partition(" ")[2], safe="/?%:@!$&'()*+,;=~")
 
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """The headers that make it count once, and let others follow it."""
+        return {"Idempotency-Key": self.once, TRACEPARENT: self.trace}
+
     def fits(self, declared: str) -> bool:
         """Return whether it is for a declared address, where a part in braces stands for any value."""
         pattern = re.sub(r"\\\{\w+\\\}", "[^/]+", re.escape(declared))
         return re.fullmatch(pattern, self.address.partition("?")[0]) is not None
+
+
+def new_trace() -> str:
+    """Return the header `traceparent` of a new trace, as W3C Trace Context has it: version, trace, span, sampled."""
+    return f"00-{secrets.token_hex(16)}-{secrets.token_hex(8)}-01"
 
 
 def require_sendable(sending: Sending) -> None:
@@ -82,7 +95,7 @@ def send(
             taker = takers[tries % len(takers)]
             tries += 1
             seconds = min(ANSWER_SECONDS, max(RETRY_SECONDS, deadline - time.monotonic()))
-            reply = post(taker, sending.path, sending.body, sending.once, seconds)
+            reply = post(taker, sending.path, sending.body, sending.headers, seconds)
             if reply.status not in {0, UNAVAILABLE}:
                 return reply
             found = f"{taker.worker}: {reply.said}"

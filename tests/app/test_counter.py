@@ -26,7 +26,7 @@ async def counter(**addresses: str) -> AsyncIterator[TestClient[web.Request, web
 async def test_services_that_do_not_answer_are_named() -> None:
     async with counter() as client:
         found = await (await client.get("/shop?order=o1")).json()
-        assert found == {"away": ["orders", "outside", "pricing", "stock"]}
+        assert found == {"away": ["orders", "outside", "pricing", "stock"], "story": f"{NOBODY}/trace"}
         answer = await client.post("/orders", json={})
         assert (answer.status, await answer.text()) == (502, "orders does not answer")
 

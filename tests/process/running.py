@@ -17,11 +17,12 @@ from random import choice
 from typing import Any, Final
 from zlib import crc32
 
+from larder.client.requests import new_trace
 from larder.local_broker.ports import free_port, is_free
 from tests.support.brokers import local_broker
 from tests.support.eventually import eventually
 from tests.support.topics import create, send
-from tests.support.workers import ROOT, Worker, none_left
+from tests.support.workers import COMMAND, ROOT, Worker, none_left
 
 SERVICES: Final = ("orders", "stock", "fraud", "payments", "shipments", "booking", "mailing")
 LATER: Final = "pricing"
@@ -79,7 +80,7 @@ class Running:
         customer = CUSTOMERS[crc32(order.encode()) % len(CUSTOMERS)]
         body = {"order_id": order, "customer_id": customer, "product_id": product, "quantity": 1} | fields
         path = "/orders?until=settled&wait=10" if wait else "/orders"
-        headers = {"Idempotency-Key": f"the-key-of-order-{order}"}
+        headers = {"Idempotency-Key": f"the-key-of-order-{order}", "traceparent": new_trace()}
         status, answer = eventually(
             lambda: self._post(path, body, headers),
             lambda found: found[0] not in {0, HTTPStatus.SERVICE_UNAVAILABLE},
@@ -119,6 +120,12 @@ class Running:
                 self.others.remove(worker)
                 assert worker.stop() == 0
 
+    def add_pricing(self) -> None:
+        """Start pricing, unless it runs already."""
+        if not self.workers[LATER].log.exists():
+            self.workers[LATER].start()
+            until_running(self.workers[LATER])
+
     @contextmanager
     def counter(self) -> Iterator[str]:
         """Run the page for people, and return its address."""
@@ -133,6 +140,15 @@ class Running:
         """Return a row of a service; None if there is none."""
         status, answer = self.workers[service].row(table, key)
         return answer["row"] if status == 200 else None
+
+    def trace(self, key: str) -> Any:
+        """Return the story of a key, as the command tells it in the project."""
+        environment = {**os.environ, "KAFKA": self.kafka}
+        told = subprocess.run(
+            [*COMMAND, "trace", key, "--json"], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+        )
+        assert told.returncode == 0, told.stderr
+        return json.loads(told.stdout)
 
     def until_state(self, order: str, *states: str, seconds: float = 30) -> Any:
         """Wait until an order has one of these states, and return it."""
@@ -168,8 +184,9 @@ def running_process(directory: Path, products: Mapping[str, str]) -> Iterator[Ru
         asyncio.run(send(kafka, "shop.customers", [(row["customer_id"], row) for row in customers]))
         asyncio.run(send(kafka, "shop.products", [(row["product_id"], row) for row in rows]))
         environment = PATIENT | {"OUTSIDE_URL": outside.url}
-        names = (*SERVICES, LATER)
-        workers = {name: Worker(kafka, directory, f"agents.{name}", name, "one", environment) for name in names}
+        known = ",".join(f"agents.{name}" for name in SERVICES)
+        workers = {name: Worker(kafka, directory, known, name, "one", environment) for name in SERVICES}
+        workers[LATER] = Worker(kafka, directory, f"agents.{LATER}", LATER, "one", environment)
         with none_left(*workers.values()):
             for name in SERVICES:
                 workers[name].start()

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.process.running import LATER, Running, running_process, until_running
+from tests.process.running import LATER, Running, running_process
 from tests.support.browser import LOOKS, barriers, browsing, complaints, context_of, picture, too_wide
 from tests.support.eventually import eventually
 
@@ -118,6 +118,32 @@ def test_an_answer_that_the_provider_lost_is_charged_once(process: Running) -> N
     assert (ledger["charges"]["lost"], ledger["asked"]["charges"]["lost"]) == (100, 2)
 
 
+@pytest.mark.scenario("3.6")
+def test_one_command_and_one_page_tell_the_story_of_an_order_over_all_services(process: Running) -> None:
+    process.place("told")
+    process.until_state("told", "shipped")
+    eventually(process.outside.ledger, lambda found: "told" in found["mails"])
+    wanted = {"orders", "stock", "fraud", "payments", "shipments", "booking", "mailing"}
+    story = eventually(lambda: process.trace("told"), lambda found: wanted <= set(found["services"]), 60)
+    topics = {each["topic"] for each in story["steps"]}
+    assert {"sales.orders", "sales.order-changes", "finance.checks", "finance.paid", "warehouse.checks"} <= topics
+    assert {
+        "warehouse.stock",
+        "finance.spending",
+        "warehouse.histories",
+        "sales.statuses",
+        "sales.letters",
+        "sales.mailed",
+    } <= topics
+    assert len(story["traces"]) == 1
+    made = [each for each in story["steps"] if each["cause"]]
+    assert len(made) > 10
+    assert all(each["worker"] for each in made)
+    for worker in (process.workers["orders"], process.workers["mailing"]):
+        status, shown = worker.get("/trace?key=told") or (0, {})
+        assert (status, {each["topic"] for each in shown["steps"]}) == (200, topics)
+
+
 def test_an_order_that_is_posted_several_times_at_once_counts_once(process: Running) -> None:
     with ThreadPoolExecutor(8) as pool:
         answers = list(pool.map(lambda _: process.place("twice"), range(8)))
@@ -141,8 +167,7 @@ def test_stock_that_runs_low_is_bought_without_being_told(process: Running) -> N
 def test_pricing_is_added_later_and_knows_the_orders_of_before(process: Running) -> None:
     process.place("before", quantity=3)
     others = {name: worker.process.pid for name, worker in process.workers.items() if name != LATER}
-    process.workers[LATER].start()
-    until_running(process.workers[LATER])
+    process.add_pricing()
     process.place("after", quantity=4)
     pieces = sum(each["quantity"] for each in process.placed.values() if each["product_id"] == ENOUGH)
     price = eventually(
@@ -154,6 +179,7 @@ def test_pricing_is_added_later_and_knows_the_orders_of_before(process: Running)
 
 @pytest.fixture
 def counter(process: Running) -> Iterator[str]:
+    process.add_pricing()
     with process.counter() as url:
         yield url
 
@@ -169,6 +195,8 @@ def test_a_person_orders_on_the_page_and_sees_orders_wait_while_the_provider_is_
         order_lamps(page, "Lamp 3", 2)
         first = page.locator("#orders > li").first
         expect(first.locator("[aria-current]")).to_have_text("shipped", timeout=20_000)
+        lamp = page.locator("#shelf > li").filter(has_text="Lamp 3")
+        expect(lamp.locator("strong")).to_have_text("1.02", timeout=20_000)
         page.get_by_role("button", name="Stop it").click()
         expect(page.locator("#provider")).to_have_text("stopped: orders wait")
         order_lamps(page, "Lamp 3", 1)
@@ -181,7 +209,7 @@ def test_a_person_orders_on_the_page_and_sees_orders_wait_while_the_provider_is_
         expect(first.locator("[aria-current]")).to_have_text("cancelled")
         page.get_by_role("button", name="Start it").click()
         expect(page.locator("#orders > li").nth(1).locator("[aria-current]")).to_have_text("shipped", timeout=20_000)
-        expect(page.locator("#shelf > li").filter(has_text="Lamp 3")).to_contain_text("17 free, 0 reserved, 3 sold")
+        expect(lamp).to_contain_text("17 free, 0 reserved, 3 sold")
         order_lamps(page, "Lamp 3", 1_000)
         expect(page.locator("#orders > li").first).to_contain_text("stock: 17 of p003 are free", timeout=20_000)
         process.workers["stock"].kill()

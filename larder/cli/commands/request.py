@@ -12,7 +12,7 @@ import click
 from larder.cli.options import at_option
 from larder.cli.terminal.output import answer, json_option, many_lines, printable, printable_lines
 from larder.client.asking import workers_at
-from larder.client.requests import Sending, require_sendable, send
+from larder.client.requests import Sending, new_trace, require_sendable, send
 
 
 @click.command("request")
@@ -44,11 +44,12 @@ def command(  # noqa: PLR0913 - each is an option
 
     Takes its fields from JSON or, with -, from standard input. Any worker that uses the same data directory takes it.
     While there is no answer, or none can be given yet, the command sends it again with the same Idempotency-Key, which
-    is random unless --once gives one, so that it counts once. Exit code 1: the service refused the request, or it is
+    is random unless --once gives one, so that it counts once. The request begins a trace: larder trace KEY tells what
+    came of it. Exit code 1: the service refused the request, or it is
     not valid. 3: there was no answer in time.
     """
     given = (sys.stdin.read() if body == "-" else body or "").encode()
-    sending = Sending(address, given, once or str(uuid4()))
+    sending = Sending(address, given, once or str(uuid4()), new_trace())
     require_sendable(sending)
     reply = send(
         sending, lambda: workers_at(at), within, lambda text: click.echo(f"larder: {printable(text)}", err=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -30,6 +31,7 @@ TAKEN = Answer(201, {"table": "orders", "key": "o1", "row": ROW, "revision": 3, 
 UNKNOWN = problem("unknown", 503, found="the decision may have been committed")
 REFUSED = problem("refused", 409, reason="no more rings")
 KEY = "3f2c1a52-7d0e-4b6e-9d55"
+TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 
 
 @pytest.fixture(autouse=True)
@@ -92,6 +94,8 @@ def test_a_request_is_sent_again_with_the_same_key_until_it_is_known_what_became
         name = worker.address
     assert (ended.exit_code, json.loads(ended.stdout)) == (0, TAKEN.body)
     assert [each.headers["Idempotency-Key"] for each in posted(worker.asked)] == [KEY] * 5
+    (trace,) = {each.headers["traceparent"] for each in posted(worker.asked)}
+    assert re.fullmatch("00-[0-9a-f]{32}-[0-9a-f]{16}-01", trace)
     again = f"trying again with the same Idempotency-Key, {KEY}"
     assert ended.stderr.splitlines() == [
         f"larder: {name}: the decision may have been committed; {again}",
@@ -164,6 +168,6 @@ def test_an_address_that_two_services_take_needs_a_choice(monkeypatch: pytest.Mo
 
 def test_a_path_fits_where_each_brace_stands_for_one_value() -> None:
     declared = "POST /v1.0/{order_id}/lines/{line}"
-    assert Sending("POST /v1.0/o1/lines/7?wait=1", b"", KEY).fits(declared)
+    assert Sending("POST /v1.0/o1/lines/7?wait=1", b"", KEY, TRACE).fits(declared)
     for other in ("POST /v1x0/o1/lines/7", "POST /v1.0/o1/lines/", "POST /v1.0/o1/lines/7/8"):
-        assert not Sending(other, b"", KEY).fits(declared)
+        assert not Sending(other, b"", KEY, TRACE).fits(declared)
