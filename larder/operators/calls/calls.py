@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
+from heapq import heappop, heappush
 from typing import Any, Final
 
 import msgspec
@@ -33,6 +34,9 @@ from larder.operators.owned_rows import OwnedRows, Written
 
 SLICE_CALLS: Final = 100
 """How many calls begin before control returns to the event loop."""
+
+OPENED_CALLS: Final = 1_000
+"""How many stored calls get their turns before control returns to the event loop."""
 
 AGAIN_SECONDS: Final = 5.0
 """After this time an outcome that nobody has processed is published again, and `only_while` is asked again."""
@@ -75,7 +79,7 @@ class PartitionCalls:
         self._blocked: dict[bytes, set[str]] = {}
         self._since = at.clock()
         self._slices: Iterator[Sequence[bytes]] | None = None
-        self._found: list[StoredCall] = []
+        self._found: list[tuple[int, float, str, CallTurn]] = []
 
     def __len__(self) -> int:
         return len(self.turns)
@@ -180,16 +184,16 @@ class PartitionCalls:
         return call.place if self._compiled.call.ordered else call.id.encode()
 
     def _open(self) -> bool:
-        """Read another slice of stored calls; return whether there is more."""
+        """Read another slice of stored calls; once all are read, give some their turns. Return whether more is due."""
         self._slices = self._slices or self._rows.slices()
         if (rows := next(self._slices, None)) is not None:
-            self._found += [msgspec.json.decode(row, type=StoredCall) for row in rows]
+            for call in (msgspec.json.decode(row, type=StoredCall) for row in rows):
+                heappush(self._found, (call.number, call.since, call.id, self._turn(call)))
             return True
-        found, self._found = sorted(self._found, key=lambda each: (each.number, each.since)), []
-        for call in found:
-            self.turns.add(self._turn(call))
-        self.ready = True
-        return bool(found)
+        for _ in range(min(OPENED_CALLS, len(self._found))):
+            self.turns.add(heappop(self._found)[-1])
+        self.ready = not self._found
+        return True
 
     def _turn(self, call: StoredCall) -> CallTurn:
         turn = CallTurn(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any, cast
 
 import msgspec
@@ -16,7 +17,7 @@ from larder.declaring.compiled.calls import CompiledCall, compile_call
 from larder.declaring.stored_calls import Beginning, Done, Failed, ResultEvent, encode
 from larder.delivery.output import Output
 from larder.operators.calls.breaker import Breaker
-from larder.operators.calls.calls import CallStep, OutcomeStep, PartitionCalls
+from larder.operators.calls.calls import OPENED_CALLS, CallStep, OutcomeStep, PartitionCalls
 from larder.operators.calls.outside import GRACE_SECONDS, Finished, Outside, Start
 from larder.operators.owned_rows import OwnedRows
 from larder.types import Attempt
@@ -358,6 +359,23 @@ def test_the_next_call_of_a_key_begins_once_any_attempt_is_done() -> None:
     world.go_on()
     assert [each.order for each in world.made] == ["o0", "o0", "o1"]
     world.no_result_comes_twice()
+
+
+def test_many_stored_calls_are_opened_a_slice_at_a_time_in_their_order() -> None:
+    world, count = World(), 3 * OPENED_CALLS
+    for number in range(count):
+        world.order(f"c{number}")
+    world.go_on()
+    world.take_events(count)
+    world.delivery.settle()
+    world.move(committed=True)
+    world.read_calls(2 * count)
+    opened = [0]
+    while not world.calls.ready:
+        assert world.calls.tick(world.now)
+        opened.append(len(world.calls))
+    assert (opened[-1], max(after - before for before, after in pairwise(opened))) == (count, OPENED_CALLS)
+    assert world.calls.turns.oldest() == "id/0/0"
 
 
 def test_a_call_whose_earlier_attempt_still_runs_does_not_begin() -> None:
