@@ -12,12 +12,15 @@ from pathlib import Path
 
 import pytest
 
-from tests.cluster.payments import Customers, Payments, paying
+from tests.cluster.payments import OPTIONS, Customers, Payments, paying
 from tests.support.beside import Beside
 from tests.support.eventually import eventually
 
 IN_FLIGHT = 50
 """How many calls a worker makes at once."""
+
+LEFT_TO_PEOPLE = f'unknown="dead-letter", {OPTIONS}'
+UNKNOWN = "the outcome of attempt 1 is unknown: worker one, which began it, did not report one"
 
 
 @pytest.fixture
@@ -118,6 +121,28 @@ def test_after_a_kill_at_most_the_calls_in_flight_are_made_again(payments: Payme
         time.sleep(1)
     require_paid_once(customers, ids)
     assert len(made_again(customers, ids)) <= IN_FLIGHT
+
+
+def test_a_call_whose_outcome_nobody_knows_is_left_to_people_if_the_declaration_says_so(
+    kafka: str, prefix: str, tmp_path: Path, beside: Beside
+) -> None:
+    with paying(kafka, tmp_path, prefix, workers=1, options=LEFT_TO_PEOPLE, timeout=1.0) as payments:
+        (worker,), provider = payments.workers, payments.provider
+        customers = Customers(payments, beside, "o")
+        provider.slow = 60.0
+        (order,) = customers.order(1)
+        eventually(lambda: provider.charges, lambda charges: order in charges)
+        worker.kill()
+        provider.slow = 0.0
+        worker.start().until_caught_up()
+        letters = eventually(lambda: payments.larder("dead-letters", "list", prefix)["letters"], bool)
+        # The next order of the customer is charged, so nothing is left to be called.
+        (following,) = customers.order(2, customer="1")
+        assert [each["order_id"] for each in customers.until("paid", 1)] == [following]
+        assert [each["cause"] for each in letters] == [UNKNOWN]
+        assert payments.larder("dead-letters", "list", prefix)["letters"] == letters
+        assert provider.requests == {order: 1, following: 1}
+        assert customers.results("not-paid") == []
 
 
 @pytest.mark.timeout(240)
