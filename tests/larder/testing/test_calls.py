@@ -132,6 +132,25 @@ def test_events_of_a_key_wait_for_each_other_and_others_pass() -> None:
         assert [each.order_id for each in driver.read_rows(PAID)] == ["o1", "o1"]
 
 
+@pytest.mark.parametrize(
+    ("options", "at_once", "later"),
+    [({}, [], ["first", "second"]), ({"ordered": False}, ["second"], ["first"])],
+    ids=["ordered", "not ordered"],
+)
+def test_a_later_event_of_a_key_passes_a_first_one_that_waits_only_if_calls_are_not_ordered(
+    options: dict[str, bool], at_once: list[str], later: list[str]
+) -> None:
+    outside = Outside(Unavailable("down"), None)
+    with Driver(paying(outside, open_accounts=True, **options)) as driver:
+        driver.send(ACCOUNTS, Account(customer="ada", open=True))
+        driver.send(ORDERS, Order(order_id="first"))
+        driver.send(ORDERS, Order(order_id="second"))
+        assert [each.order_id for each in driver.read_rows(PAID)] == at_once
+        driver.advance(seconds=1)
+        assert [each.order_id for each in driver.read_rows(PAID)] == later
+    assert [each.key for each in outside.seen] == ["first", *at_once, *later]
+
+
 def test_a_call_waits_until_its_row_allows_it() -> None:
     outside = Outside(None)
     with Driver(paying(outside, open_accounts=True)) as driver:
