@@ -16,7 +16,7 @@ from aiokafka.producer.message_accumulator import BatchBuilder
 from aiokafka.structs import TopicPartition
 
 from larder.config.connection import Connection
-from larder.kafka.clients import new_producer, new_transactional_producer
+from larder.kafka.clients import REQUEST_BYTES, new_producer, new_transactional_producer
 from larder.kafka.committed import Committed
 from larder.kafka.retrying import RETRY_SECONDS, answered
 from larder.kafka.transactions import Member, TransactionalProducer
@@ -38,8 +38,7 @@ TRANSACTION_TIMEOUT_MS: Final = 10_000
 PRODUCER_SETTINGS: Final[Mapping[str, Any]] = {
     "linger_ms": 0,
     "max_batch_size": BATCH_BYTES,
-    # A record of our largest topic (8 MiB), with room to spare.
-    "max_request_size": 16 * 1024 * 1024,
+    "max_request_size": REQUEST_BYTES,
     # How long the producer retries outputs before their inputs are read again.
     "request_timeout_ms": 20_000,
 }

@@ -6,7 +6,7 @@ The caller starts and stops the client.
 from __future__ import annotations
 
 import asyncio
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
@@ -18,6 +18,9 @@ from larder.kafka.batch_consumer import FETCH_WAIT_MS, BatchConsumer
 from larder.kafka.transactions import TransactionalProducer
 
 Kind = TypeVar("Kind", bound=BatchConsumer)
+
+REQUEST_BYTES: Final = 16 * 1024 * 1024
+"""The most that a producer sends at once: a record of our largest topic (8 MiB), with room to spare."""
 
 REQUEST_TIMEOUT_MS = 10_000
 """For clients outside a service: a healthy broker answers in milliseconds, and stopping may wait for a request."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from aiokafka.errors import KafkaError
 
-from larder.kafka.clients import new_producer
+from larder.kafka.clients import REQUEST_BYTES, new_producer
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -81,7 +81,9 @@ class RenewedPublisher:
     async def _started(self) -> AIOKafkaProducer:
         async with self._starting:
             if self._producer is None:
-                producer = new_producer(self._connection, request_timeout_ms=int(ANSWER_SECONDS * 1000))
+                producer = new_producer(
+                    self._connection, request_timeout_ms=int(ANSWER_SECONDS * 1000), max_request_size=REQUEST_BYTES
+                )
                 try:
                     await producer.start()
                 except BaseException:

@@ -34,12 +34,14 @@ class Order(Row):
     order_id: str
     customer: str
     amount: int = 1
+    size: int = 0
 
 
 class Paid(Row):
     order_id: str
     amount: int
     attempt: int
+    note: str = ""
 
 
 class NotPaid(Row):
@@ -77,7 +79,7 @@ async def charge(order: Order, attempt: Attempt) -> Paid:
         except asyncio.CancelledError:
             continue
     await ask(order, attempt)
-    return Paid(order_id=order.order_id, amount=order.amount, attempt=attempt.number)
+    return Paid(order_id=order.order_id, amount=order.amount, attempt=attempt.number, note="x" * order.size)
 """
 
 OPTIONS = """
@@ -186,14 +188,14 @@ class Customers:
         self.test = unique(test)
         self._beside = beside
 
-    def order(self, *numbers: int, customers: int = 10, customer: str = "", amount: int = 1) -> list[str]:
-        """Send orders of several customers; return their ids."""
+    def order(
+        self, *numbers: int, customers: int = 10, customer: str = "", amount: int = 1, size: int = 0
+    ) -> list[str]:
+        """Send orders of several customers, each with a result of at least `size` bytes; return their ids."""
         ids = [f"{self.test}-{number}" for number in numbers]
         sent = [
-            Sent(
-                each, {"order_id": each, "customer": f"{self.test}-{customer or number % customers}", "amount": amount}
-            )
-            for each, number in zip(ids, numbers, strict=True)
+            Sent(each, {"order_id": each, "customer": f"{self.test}-{whose}", "amount": amount, "size": size})
+            for each, whose in zip(ids, (customer or number % customers for number in numbers), strict=True)
         ]
         self._beside.call(send(self.payments.kafka, f"{self.payments.name}.orders", sent))
         return ids

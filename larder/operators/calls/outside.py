@@ -220,7 +220,7 @@ class Outside:
                 del self.running[call.id]
         if error is None:
             self.breaker.succeeded(began)
-            return done(self.compiled, call, returned)
+            return self._fitting(call, done(self.compiled, call, returned))
         if is_outage(self.call, error):
             return self._outage(call, running.begun, began, cause_of(error))
         self.breaker.succeeded(began)
@@ -247,6 +247,12 @@ class Outside:
 
     def _failure(self, call: StoredCall, by: Beginning, cause: str) -> Failed:
         return Failed(call.id, call.attempt, by, self.clock(), cause)
+
+    def _fitting(self, call: StoredCall, outcome: Done) -> Done:
+        """Return an outcome without its result if its topic does not take that: it could never be published."""
+        if self.outcomes.takes(call.place, value := encode(outcome)):
+            return outcome
+        return Done(call.id, call.attempt, unusable=self.outcomes.refusal(call.place, value))
 
     def _keep(self, call: StoredCall, outcome: Done | Failed) -> None:
         now = self.clock()

@@ -85,6 +85,18 @@ async def test_the_result_of_a_call_is_published_as_its_outcome() -> None:
     assert not caller.outside.running
 
 
+async def test_a_result_that_is_too_large_to_be_reported_is_reported_without_it() -> None:
+    async def return_much(_: Order, __: Attempt) -> Paid:
+        return Paid(order_id="x" * OUTCOMES.max_bytes)
+
+    caller = Caller(return_much)
+    caller.start()
+    outcome = await caller.outcome()
+    assert isinstance(outcome, Done)
+    assert outcome.unusable.startswith("a record of p.outcomes requires at most 1048576 bytes; found ")
+    assert not outcome.events
+
+
 @pytest.mark.parametrize("options", [{}, {"threads": 1}])
 async def test_the_function_gets_the_headers_with_its_attempt(options: dict[str, int]) -> None:
     found: list[Attempt] = []
