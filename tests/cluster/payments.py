@@ -23,6 +23,7 @@ from tests.support.workers import Worker, larder, running
 MODULE = """
 import asyncio
 import os
+import time
 
 import aiohttp
 
@@ -69,8 +70,12 @@ async def ask(order: Order, attempt: Attempt) -> None:
                 raise ValueError(f"the provider refused: {answer.status}")
 
 
-@service.call(orders.by("customer"), into=[paid, not_paid], {options})
-async def charge(order: Order, attempt: Attempt) -> Paid:
+@service.call({source}, into=[paid, not_paid], {options})
+{function}"""
+
+BY_CUSTOMER = 'orders.by("customer")'
+
+CHARGE = """async def charge(order: Order, attempt: Attempt) -> Paid:
     if order.customer.endswith("-exits"):
         os._exit(1)
     while order.customer.endswith("-hangs"):
@@ -81,6 +86,13 @@ async def charge(order: Order, attempt: Attempt) -> Paid:
     await ask(order, attempt)
     return Paid(order_id=order.order_id, amount=order.amount, attempt=attempt.number, note="x" * order.size)
 """
+
+BLOCKING = """def charge(order: Order, attempt: Attempt) -> Paid:
+    while order.customer.endswith("-hangs"):
+        time.sleep(60)
+    return Paid(order_id=order.order_id, amount=order.amount, attempt=attempt.number)
+"""
+"""Runs in a thread, and blocks it for some customers."""
 
 OPTIONS = """
     key=lambda order: order.order_id, otherwise=gave_up,
@@ -154,15 +166,13 @@ class Provider:
 class Payments:
     """Workers of the service; `name` is that of the service, and the prefix of its topics."""
 
-    def __init__(
-        self, kafka: str, directory: Path, name: str, provider: Provider, workers: int, options: str, timeout: float
-    ) -> None:
+    def __init__(self, kafka: str, directory: Path, name: str, provider: Provider, workers: int, module: str) -> None:
+        """Take the module's text with its settings, but without the name and the provider."""
         self.kafka = kafka
         self.directory = directory
         self.name = name
         self.provider = provider
-        module = MODULE.replace("{prefix}", name).replace("{provider}", provider.address)
-        module = module.replace("{options}", options).replace("{timeout}", str(timeout))
+        module = module.replace("{prefix}", name).replace("{provider}", provider.address)
         names = ("one", "two", "three")[:workers]
         self.workers = [Worker(kafka, directory, module, name, worker) for worker in names]
 
@@ -219,12 +229,20 @@ class Customers:
 def paying(
     kafka: str, directory: Path, name: str, *,
     workers: int = 3, options: str = OPTIONS, timeout: float = 10.0, ends_well: bool = True,
+    source: str = BY_CUSTOMER, function: str = CHARGE,
 ) -> Iterator[Payments]:  # fmt: skip
-    """Run the provider and the workers during the block; `options` are those of the call, with its `timeout`."""
+    """Run the provider and the workers during the block.
+
+    The call has the `source`, the `options` with their `timeout`, and the `function`.
+    """
+    settings = {"source": source, "function": function, "options": options, "timeout": str(timeout)}
+    module = MODULE
+    for setting, text in settings.items():
+        module = module.replace(f"{{{setting}}}", text)
     provider = Provider()
     try:
         asyncio.run(create(kafka, {f"{name}.orders": 4}))
-        found = Payments(kafka, directory, name, provider, workers, options, timeout)
+        found = Payments(kafka, directory, name, provider, workers, module)
         with running(*found.workers):
             for worker in found.workers:
                 worker.until_caught_up()

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cluster.payments import OPTIONS, Customers, Payments, paying
+from tests.cluster.payments import BLOCKING, OPTIONS, Customers, Payments, paying
 from tests.support.beside import Beside
 from tests.support.eventually import eventually
 
@@ -210,3 +210,21 @@ def test_calls_that_never_end_do_not_keep_a_worker_from_stopping(
             worker.exit_code()
         assert time.monotonic() - began < 20
         assert any("still runs: the worker stops without its outcome" in each.text for each in payments.workers)
+
+
+def test_a_thread_that_never_ends_is_shown_and_does_not_keep_a_worker_from_stopping(
+    kafka: str, prefix: str, tmp_path: Path, beside: Beside
+) -> None:
+    options = f"threads=1, {OPTIONS}"
+    with paying(
+        kafka, tmp_path, prefix, workers=1, options=options, timeout=1.0, function=BLOCKING, ends_well=False
+    ) as payments:
+        (worker,), customers = payments.workers, Customers(payments, beside, "o")
+        require_paid_once(customers, customers.order(0))
+        customers.order(1, customer="hangs")
+        page = eventually(lambda: worker.page("/"), lambda shown: "does not end though its time is over" in shown)
+        assert "1 function of charge on worker one does not end" in page
+        assert "1 out of time" in page
+        worker.signal(signal.SIGTERM)
+        assert worker.exit_code(10) == 0
+        assert "still runs: the worker stops without its outcome" in worker.text

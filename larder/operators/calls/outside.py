@@ -208,9 +208,7 @@ class Outside:
             # Not wait_for: the function may swallow its cancellation.
             await asyncio.wait({work}, timeout=self.call.timeout)
             if not work.done():
-                work.cancel()
-                await asyncio.wait({work}, timeout=CANCEL_SECONDS)
-                if not work.done():
+                if not await self._cancelled(work):
                     self._leave(call.id, running, work)
                 return self._outage(call, running.begun, began, f"TimeoutError: no result in {self.call.timeout:g} s")
             returned, error = work.result()
@@ -233,6 +231,13 @@ class Outside:
         assert function is not None  # noqa: S101 - checked with the declaration
         working = _in_thread if self.call.threads else _guarded
         return asyncio.create_task(working(function, start.event, attempt), name=f"function {self.call.name}")
+
+    async def _cancelled(self, work: asyncio.Task[tuple[Any, BaseException | None]]) -> bool:
+        """Cancel a function whose time is over; return whether it has ended. A thread cannot be cancelled."""
+        if not self.call.threads:
+            work.cancel()
+            await asyncio.wait({work}, timeout=CANCEL_SECONDS)
+        return work.done()
 
     def _leave(self, call: str, running: RunningCall, work: asyncio.Task[tuple[Any, BaseException | None]]) -> None:
         """Leave a call behind that does not end; its key and its place stay taken until it does."""
@@ -274,7 +279,7 @@ async def _guarded(
 async def _in_thread(function: Callable[..., Any], event: Any, attempt: Attempt) -> tuple[Any, BaseException | None]:
     """Run a user's function in a thread of its own, which does not keep the process alive.
 
-    A thread cannot be cancelled, so this ends only with it.
+    A thread cannot be cancelled: who cancels this leaves it behind, as the event loop does when it ends.
     """
     loop = asyncio.get_running_loop()
     ended: asyncio.Future[tuple[Any, BaseException | None]] = loop.create_future()
@@ -288,12 +293,7 @@ async def _in_thread(function: Callable[..., Any], event: Any, attempt: Attempt)
             loop.call_soon_threadsafe(_set, ended, found)
 
     threading.Thread(target=run, name=f"call {getattr(function, '__name__', '')}", daemon=True).start()
-    while not ended.done():
-        try:
-            await asyncio.shield(ended)
-        except asyncio.CancelledError:
-            continue
-    return ended.result()
+    return await ended
 
 
 def _set(ended: asyncio.Future[tuple[Any, BaseException | None]], found: tuple[Any, BaseException | None]) -> None:
