@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -63,7 +63,8 @@ def gave_up(order: Order, why: GaveUp) -> NotPaid:
 async def ask(order: Order, attempt: Attempt) -> None:
     async with aiohttp.ClientSession() as session:
         body = {"amount": order.amount, "order": order.order_id}
-        async with session.post("{provider}/charges", json=body, headers={"Idempotency-Key": attempt.key}) as answer:
+        headers = {"Idempotency-Key": attempt.key, "Process": str(os.getpid())}
+        async with session.post("{provider}/charges", json=body, headers=headers) as answer:
             if answer.status >= 500:
                 raise Unavailable(f"the provider answered {answer.status}")
             if answer.status >= 400:
@@ -107,6 +108,14 @@ class Server(ThreadingHTTPServer):
     request_queue_size = 1_024
 
 
+class Request(NamedTuple):
+    """A request that the provider got: its idempotency key, the process of the worker, and when, in monotonic time."""
+
+    key: str
+    process: int
+    at: float
+
+
 class Provider:
     """An HTTP server that charges by key.
 
@@ -115,6 +124,7 @@ class Provider:
 
     def __init__(self) -> None:
         self.requests: Counter[str] = Counter()
+        self.noted: list[Request] = []
         self.charges: dict[str, int] = {}
         self.down = False
         self.slow = 0.0
@@ -127,7 +137,8 @@ class Provider:
 
             def do_POST(self) -> None:
                 body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-                status = provider.charge(self.headers["Idempotency-Key"], body)
+                process = int(self.headers["Process"])
+                status = provider.charge(Request(self.headers["Idempotency-Key"], process, time.monotonic()), body)
                 self.send_response(status)
                 self.send_header("Content-Length", "0")
                 self.end_headers()
@@ -144,15 +155,16 @@ class Provider:
         """Where it listens."""
         return f"http://127.0.0.1:{self._server.server_port}"
 
-    def charge(self, key: str, body: dict[str, Any]) -> int:
+    def charge(self, request: Request, body: dict[str, Any]) -> int:
         """Charge once for each key; return the status of the answer."""
         with self._lock:
-            self.requests[key] += 1
+            self.requests[request.key] += 1
+            self.noted.append(request)
             if self.down:
                 return 503
             if self.refuses and body["amount"] < 0:
                 return 422
-            self.charges[key] = body["amount"]
+            self.charges[request.key] = body["amount"]
         self._waiting.wait(self.slow)
         return 200
 

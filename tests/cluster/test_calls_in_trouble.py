@@ -12,9 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.cluster.payments import BLOCKING, OPTIONS, Customers, Payments, paying
+from larder.operators.calls.breaker import OPENS_AT
+from tests.cluster.payments import BLOCKING, OPTIONS, Customers, Payments, Provider, paying
 from tests.support.beside import Beside
 from tests.support.eventually import eventually
+from tests.support.workers import Worker
 
 IN_FLIGHT = 50
 """How many calls a worker makes at once."""
@@ -146,7 +148,9 @@ def test_a_call_whose_outcome_nobody_knows_is_left_to_people_if_the_declaration_
 
 
 @pytest.mark.timeout(240)
-def test_a_worker_that_was_paused_past_its_session_begins_no_calls(payments: Payments, customers: Customers) -> None:
+def test_after_a_pause_past_the_session_at_most_the_calls_in_flight_are_made_again(
+    payments: Payments, customers: Customers
+) -> None:
     payments.provider.slow = 0.2
     worker = payments.workers[0]
     with ordering(customers) as ids:
@@ -158,6 +162,52 @@ def test_a_worker_that_was_paused_past_its_session_begins_no_calls(payments: Pay
         time.sleep(1)
     require_paid_once(customers, ids)
     assert len(made_again(customers, ids)) <= IN_FLIGHT
+
+
+@pytest.mark.timeout(240)
+@pytest.mark.parametrize("at_once", [OPENS_AT - 1, 2 * OPENS_AT], ids=["closed", "opens"])
+def test_a_worker_that_was_paused_past_its_session_begins_no_call_that_it_had_before(
+    kafka: str, prefix: str, tmp_path: Path, beside: Beside, at_once: int
+) -> None:
+    """When it goes on, its calls in flight are out of time: enough of them open its breaker for a while."""
+    options = f"at_once={at_once}, {OPTIONS}"
+    with paying(kafka, tmp_path, prefix, workers=2, options=options, timeout=4.0) as payments:
+        (paused, _), provider = payments.workers, payments.provider
+        customers = Customers(payments, beside, "o")
+        provider.slow = 60.0
+        ids = customers.order(*range(80), customers=1_000_000)
+        # All places are taken, and more calls are due.
+        eventually(lambda: begun_by(paused, provider), lambda found: len(found) >= at_once)
+        paused.signal(signal.SIGSTOP)
+        provider.slow = 0.0
+        require_paid_once(customers, ids)
+        went_on = time.monotonic()
+        paused.signal(signal.SIGCONT)
+        later = until_it_calls_again(paused, customers, len(ids))
+        require_paid_once(customers, [*ids, *later])
+        assert [each for each in begun_by(paused, provider, went_on) if each in ids] == []
+        eventually(
+            lambda: [each.metrics()["larder_call_breaker_open", "charge"] for each in payments.workers],
+            lambda found: not any(found),
+        )
+
+
+def begun_by(worker: Worker, provider: Provider, since: float = 0.0) -> list[str]:
+    """Return the orders for which a worker has called the provider since then."""
+    return [each.key for each in provider.noted if each.process == worker.process.pid and each.at >= since]
+
+
+def until_it_calls_again(worker: Worker, customers: Customers, number: int) -> list[str]:
+    """Send orders, with rising numbers, until a worker calls for one of them; return their ids."""
+    ids: list[str] = []
+
+    def order() -> set[str]:
+        first = number + len(ids)
+        ids.extend(customers.order(*range(first, first + 10), customers=1_000_000))
+        return {*ids} & {*begun_by(worker, customers.provider)}
+
+    eventually(order, bool, 60)
+    return ids
 
 
 @pytest.mark.timeout(240)
