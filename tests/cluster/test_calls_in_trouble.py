@@ -22,6 +22,12 @@ IN_FLIGHT = 50
 """How many calls a worker makes at once."""
 
 LEFT_TO_PEOPLE = f'unknown="dead-letter", {OPTIONS}'
+ONE_FAILURE = """
+    key=lambda order: order.order_id, timeout={timeout}, outages=[aiohttp.ClientConnectionError],
+    retry=Retry(first=0.2, most=1.0, within=60.0, attempts=1),
+"""
+"""Whatever fails once, but for an outage, becomes a dead letter."""
+
 UNKNOWN = "the outcome of attempt 1 is unknown: worker one, which began it, did not report one"
 
 
@@ -186,10 +192,12 @@ def test_a_worker_that_was_paused_past_its_session_begins_no_call_that_it_had_be
         later = until_it_calls_again(paused, customers, len(ids))
         require_paid_once(customers, [*ids, *later])
         assert [each for each in begun_by(paused, provider, went_on) if each in ids] == []
-        eventually(
-            lambda: [each.metrics()["larder_call_breaker_open", "charge"] for each in payments.workers],
-            lambda found: not any(found),
-        )
+        eventually(lambda: open_breakers(payments), lambda found: not any(found))
+
+
+def open_breakers(payments: Payments) -> list[float]:
+    """Return for each worker whether its breaker is open."""
+    return [each.metrics()["larder_call_breaker_open", "charge"] for each in payments.workers]
 
 
 def begun_by(worker: Worker, provider: Provider, since: float = 0.0) -> list[str]:
@@ -208,6 +216,30 @@ def until_it_calls_again(worker: Worker, customers: Customers, number: int) -> l
 
     eventually(order, bool, 60)
     return ids
+
+
+def test_an_outage_and_a_poison_event_cost_no_other_event(
+    kafka: str, prefix: str, tmp_path: Path, beside: Beside
+) -> None:
+    with paying(kafka, tmp_path, prefix, workers=2, options=ONE_FAILURE) as payments:
+        customers, provider = Customers(payments, beside, "o"), payments.provider
+        provider.down = True
+        (poison,) = customers.order(0, customer="poison", amount=-1)
+        ids = customers.order(*range(1, 101), customers=1_000_000)
+        until_trials_fail(payments)
+        ids += customers.order(*range(101, 151), customers=1_000_000)
+        provider.down = False
+        require_paid_once(customers, ids)
+        letters = eventually(lambda: payments.larder("dead-letters", "list", prefix)["letters"], bool)
+        assert [(each["key"], each["cause"]) for each in letters] == [(poison, "ValueError: the provider refused: 422")]
+        assert provider.charges.keys() == {*ids}
+
+
+def until_trials_fail(payments: Payments) -> None:
+    """Wait until all workers make trial calls only, and some of these have failed."""
+    eventually(lambda: open_breakers(payments), all)
+    before = payments.provider.requests.total()
+    eventually(payments.provider.requests.total, lambda found: found >= before + 3)
 
 
 @pytest.mark.timeout(240)
