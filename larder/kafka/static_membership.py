@@ -4,7 +4,8 @@ aiokafka 0.14 sends the instance id only when it joins. Without the id in heartb
 learns that it is unknown, joins again under the same id and replaces its successor. Besides, aiokafka never leaves
 the group, so that a drain takes the session timeout. Here heartbeats, commits and leaving carry the id, described
 field by field after Kafka's `HeartbeatRequest.json`, `OffsetCommitRequest.json` and `LeaveGroupRequest.json`. A
-replaced process sends nothing more to the group.
+replaced process sends nothing more to the group. A member whose id the group has forgotten (`member_ids`) joins again,
+as does one whose rebalance ended with its coordinator.
 
 With several protocols, aiokafka joins once for each of them, and members make each other rebalance without end. So it
 gets one protocol, which this module offers under several names.
@@ -19,21 +20,29 @@ import logging
 from collections.abc import Sequence
 from typing import Any
 
+from aiokafka.client import ConnectionGroup
 from aiokafka.consumer.group_coordinator import GroupCoordinator
 from aiokafka.coordinator.protocol import ConsumerProtocolMemberAssignment
 from aiokafka.errors import KafkaError
 from aiokafka.protocol.api import Request, RequestStruct, Response
 from aiokafka.protocol.commit import OffsetCommitRequest
-from aiokafka.protocol.group import HeartbeatRequest, JoinGroupRequest, LeaveGroupRequest
+from aiokafka.protocol.group import HeartbeatRequest, JoinGroupRequest, LeaveGroupRequest, SyncGroupRequest
 from aiokafka.protocol.types import Array, Int16, Int32, Int64, Schema, String
 
 from larder.declaring.problems import LarderError, Problem
 from larder.kafka.batch_consumer import BatchConsumer
+from larder.kafka.member_ids import MemberIds
 
 log = logging.getLogger("larder")
 
 FENCED_INSTANCE = 82
 """The error code for a member that another process has replaced; aiokafka does not know it."""
+
+_LOADING, _UNAVAILABLE, _MOVED = 14, 15, 16
+"""The error codes of a coordinator that still reads its group, that is not there yet, and that is no longer it."""
+
+_UNKNOWN_MEMBER, _REBALANCING = 25, 27
+"""The error codes for a member that has to join with a new id, and for one that has to join again."""
 
 _TEXT = String("utf-8")
 
@@ -142,6 +151,8 @@ class _LeaveGroup(Request[_LeaveGroupRequestV3]):
 class _StaticCoordinator(GroupCoordinator):
     """aiokafka's coordinator, with the instance id in all requests."""
 
+    ids: MemberIds
+    connection: Any = None
     replaced = False
     stays = False
     protocols: Sequence[str] = ()
@@ -150,11 +161,30 @@ class _StaticCoordinator(GroupCoordinator):
     async def _send_req(self, request: Any) -> Any:
         """Send a request; once the broker has reported a replacement, send nothing and raise ReplacedError."""
         if not self.replaced:
+            member = self.member_id
             answer = await super()._send_req(self._signed(request))
+            self._note(request, member, answer)
             if FENCED_INSTANCE not in _codes(answer):
                 return answer
+            if self.ids.may_be_forgotten(member):
+                return _of_unknown_member(answer)
             self.replaced = True
         raise ReplacedError(self.group_id, self._group_instance_id)
+
+    def _note(self, request: Any, member: str, answer: Any) -> None:
+        """Note what an answer says about the coordinator, and about the id of this member."""
+        connection = self._client._conns.get((self.coordinator_id, ConnectionGroup.COORDINATION))
+        if connection is not self.connection or _codes(answer) & {_LOADING, _UNAVAILABLE, _MOVED}:
+            self.connection = connection
+            self.ids.coordinator_lost()
+        if isinstance(request, JoinGroupRequest) and not answer.error_code and answer.member_id != member:
+            self.ids.given()
+        if isinstance(request, SyncGroupRequest):
+            if not answer.error_code:
+                self.ids.kept(member)
+            elif answer.error_code == _LOADING:
+                # The rebalance was lost with the coordinator. aiokafka would fail; after this code, it joins again.
+                answer.error_code = _REBALANCING
 
     def _signed(self, request: Any) -> Any:
         instance = self._group_instance_id
@@ -205,6 +235,18 @@ class _StaticCoordinator(GroupCoordinator):
         self.reset_generation()
 
 
+def _of_unknown_member(answer: Any) -> Any:
+    """Return an answer as for an unknown member: aiokafka then forgets the id, and joins again."""
+    if isinstance(answer, _OffsetCommitResponseV7):
+        answer.topics = [
+            (topic, [(partition, _UNKNOWN_MEMBER if code == FENCED_INSTANCE else code) for partition, code in found])
+            for topic, found in answer.topics
+        ]
+    else:
+        answer.error_code = _UNKNOWN_MEMBER
+    return answer
+
+
 def _codes(answer: Any) -> set[int]:
     if isinstance(answer, _OffsetCommitResponseV7):
         return {code for _, partitions in answer.topics for _, code in partitions}
@@ -226,6 +268,7 @@ class StaticConsumer(BatchConsumer):
         await super().start()
         # aiokafka chooses the class. Nothing was sent yet: there are no topics before `subscribe`.
         self._coordinator.__class__ = _StaticCoordinator
+        self._coordinator.ids = MemberIds()
         self._coordinator.stays = self._stays
         self._coordinator.protocols = self._protocols
 
