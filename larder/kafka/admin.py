@@ -12,6 +12,7 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import (
     GroupCoordinatorNotAvailableError,
     GroupLoadInProgressError,
+    InvalidReplicationFactorError,
     NodeNotReadyError,
     NoError,
     NotCoordinatorForGroupError,
@@ -207,7 +208,11 @@ class Cluster:
 
         Raises KafkaError. If the broker refuses topics, raises DeclarationError or TopicsUnavailableError.
         """
-        if found := await self._refusals(topics, validate_only=False):
+        found = await self._refusals(topics, validate_only=False)
+        if any(each.error is InvalidReplicationFactorError for each in found):
+            # Asked for as many replicas as there were brokers: one of them has gone away meanwhile.
+            raise NodeNotReadyError(str(refused(found)))
+        if found:
             raise refused(found)
 
     async def refusals(self, topics: Collection[TopicUse]) -> list[TopicRefusal]:
@@ -218,8 +223,8 @@ class Cluster:
         self, topics: Collection[TopicUse], *, validate_only: bool, older: bool = False
     ) -> list[TopicRefusal]:
         """Return the broker's refusals; with `older`, leave out settings that older brokers do not know."""
-        copies = min(REPLICAS, len(self._admin._client.cluster.brokers()))
         await self._controller()
+        copies = min(REPLICAS, len(self._admin._client.cluster.brokers()))
         wanted = {topic.name: topic for topic in topics}
         answer = await self._admin.create_topics(
             [
