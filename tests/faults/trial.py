@@ -270,7 +270,7 @@ async def prepared(rig: Rig, plan: Plan, prefix: str, directory: Path) -> AsyncI
     owned = [f"{prefix}.{topic}" for part in parts for topic in part.owned]
     async with providing(plan.seed) as provider:
         field = Field(rig, plan, prefix, directory, module(parts, plan, prefix, provider.address), owned)
-        field.history.charges = provider.charges
+        field.history.charges, field.history.money = provider.charges, provider.money
         chance = random.Random(plan.seed)  # noqa: S311 - nothing is secret here
         try:
             async with (
