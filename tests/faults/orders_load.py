@@ -15,9 +15,9 @@ ITEMS = [f"item{number}" for number in range(4)]
 PIECES = 12
 BURST = 6
 """How many clients want the same item at a time."""
-OFTEN, SUPPLIED, CANCELLED = 0.2, 0.1, 0.2
+OFTEN, SUPPLIED, CANCELLED = 0.2, 0.1, 0.4
 """How many steps have a burst, a supply, a cancellation. Each order is several records and a charge."""
-LATEST = 12
+LATEST = 30
 """Cancellations are of one of the latest orders: some of these are requested, some valid, some at an end."""
 
 

@@ -31,6 +31,9 @@ CHARGED, REFUSED, GONE, UNAVAILABLE = 200, 422, 410, 503
 REFUSALS, OUTAGES, DELAYS = 0.03, 0.08, 0.03
 """How many keys are refused; how many other requests are answered 503, and how many too late."""
 
+TAKES_SECONDS = 0.3
+"""How long it takes to charge an order: time enough to cancel it meanwhile, or to kill the worker that waits."""
+
 ACTS = 0.5
 """How many outages come after the provider has acted on an order."""
 
@@ -97,33 +100,39 @@ class Provider:
 
     async def take(self, request: web.Request) -> web.Response:
         """Charge an order, unless it is refused or voided."""
-        key, attempt = request.headers["Idempotency-Key"], int(request.headers["Attempt"])
-        named = f"order {key}"
+        key, attempt, named = _asked(request, "order")
         status, after = reply(self._seed, named, attempt)
-        status = GONE if key in self._till.void else status
-        charges = status == CHARGED or (status == UNAVAILABLE and acts(self._seed, named, attempt))
-        took = self._till.charge(key, int(request.headers["Amount"])) if charges else 0
-        return await self._answer(
-            request, Money(key, void=False, attempt=attempt, took=took, sent=0.0, answered=after, status=status)
-        )
+        if key in self._till.void:
+            status = GONE
+        took = 0
+        if status == CHARGED or (status == UNAVAILABLE and acts(self._seed, named, attempt)):
+            took = self._till.charge(key, int(request.headers["Amount"]))
+        money = Money(key, void=False, attempt=attempt, took=took, sent=0.0, answered=0.0, status=status)
+        return await self._answer(request, money, after or TAKES_SECONDS)
 
     async def void(self, request: web.Request) -> web.Response:
-        """Void the charge of an order, also one that is yet to come."""
-        key, attempt = request.headers["Idempotency-Key"], int(request.headers["Attempt"])
-        named = f"void {key}"
+        """Void the charge of an order, also one that is yet to come; nothing is refused."""
+        key, attempt, named = _asked(request, "void")
         status, after = reply(self._seed, named, attempt)
-        status = CHARGED if status == REFUSED else status
-        took = self._till.give_back(key) if status == CHARGED or acts(self._seed, named, attempt) else 0
-        return await self._answer(
-            request, Money(key, void=True, attempt=attempt, took=took, sent=0.0, answered=after, status=status)
-        )
+        status = UNAVAILABLE if status == UNAVAILABLE else CHARGED
+        took = 0
+        if status == CHARGED or acts(self._seed, named, attempt):
+            took = self._till.give_back(key)
+        money = Money(key, void=True, attempt=attempt, took=took, sent=0.0, answered=0.0, status=status)
+        return await self._answer(request, money, after)
 
-    async def _answer(self, request: web.Request, money: Money) -> web.Response:
-        """Record a request, whose `answered` is the delay of its answer until then, and answer it."""
-        sent, after = float(request.headers["Sent-At"]), money.answered
+    async def _answer(self, request: web.Request, money: Money, after: float) -> web.Response:
+        """Record a request with its times, and answer it after some seconds."""
+        sent = float(request.headers["Sent-At"])
         self.money.append(money._replace(sent=sent, answered=time.time() + after))
         await asyncio.sleep(after)
         return web.Response(status=money.status)
+
+
+def _asked(request: web.Request, what: str) -> tuple[str, int, str]:
+    """Return the key and the number of an attempt, and the name by which its answer is drawn."""
+    key = request.headers["Idempotency-Key"]
+    return key, int(request.headers["Attempt"]), f"{what} {key}"
 
 
 @asynccontextmanager
