@@ -9,16 +9,7 @@ from typing import Any
 from tests.faults.history import Posted, Seen, Violation
 from tests.faults.owned import owned_violations
 from tests.faults.parts import Case
-
-CHANGED = frozenset({200, 201})
-REFUSED = 409
-TOLD = CHANGED | {REFUSED}
-"""The statuses of answers that say what a request came to."""
-
-UNTOUCHED = frozenset(
-    f"urn:larder:{kind}" for kind in ("not-here", "too-busy", "recovering", "unserved", "unavailable")
-) | {"not reached"}
-"""The answers that say that nothing has happened."""
+from tests.faults.told import CHANGED, posted_to, refused_by, told_violations
 
 
 def violations(case: Case) -> Iterator[Violation]:
@@ -26,9 +17,7 @@ def violations(case: Case) -> Iterator[Violation]:
     yield from owned_violations(case, "shows")
     for letter in case.letters("additions"):
         yield Violation("parked", f"{letter.key}: {letter.headers.get('larder.cause')}")
-    posted: dict[int, list[Posted]] = defaultdict(list)
-    for each in case.history.posted:
-        posted[each.serial].append(each)
+    posted = posted_to(case, "/bookings")
     added = {each.value["serial"]: each.value["seats"] for each in case.of("additions") if each.value}
     rows = [each for each in case.of("shows") if each.value]
     asked = {serial: tries[0].body for serial, tries in posted.items()}
@@ -55,47 +44,16 @@ def _walked(rows: Sequence[Seen], changes: Mapping[int, int]) -> Iterator[Violat
 
 def _counted(case: Case, posted: Mapping[int, Sequence[Posted]], rows: Sequence[Seen]) -> Iterator[Violation]:
     """Each request has one row and one event, or one refusal, as its clients were told; or nothing, if none was."""
-    by_serial: dict[int, list[dict[str, Any]]] = defaultdict(list)
+    made: dict[int, list[dict[str, Any]]] = defaultdict(list)
     for row in rows:
         if row.value:
-            by_serial[row.value["made_by"]].append(row.value)
-    refused = Counter(
-        each.value["event"]["serial"]
-        for each in case.of("refusals")
-        if each.value and each.value["state"] == case.name("shows")
-    )
+            made[row.value["made_by"]].append(row.value)
+    yield from told_violations(posted, made, refused_by(case, "shows"))
     events = Counter(each.value["serial"] for each in case.of("booked") if each.value)
-    for serial, tries in posted.items():
-        made, told = by_serial.get(serial, []), [each for each in tries if each.status in TOLD]
-        what = f"request {serial} has {len(made)} rows, {events[serial]} events, {refused[serial]} refusals"
-        if len(made) + refused[serial] > 1:
-            yield Violation("doubled", what)
-        if events[serial] != len(made):
-            yield Violation("lost" if events[serial] < len(made) else "doubled", what)
-        if not told and tries[0].once:
-            yield Violation("silent", f"{what}; its client never learned its outcome: {tries[-1]}")
-        if not told and made + [serial] * refused[serial] and all(_untouched(each) for each in tries):
-            yield Violation("invented", f"{what}, and its client was told that nothing has happened: {tries[-1]}")
-        for each in told:
-            yield from _told_rightly(each, what, made, refused[serial])
-        for each in tries:
-            if each.status not in TOLD | {0, 503}:
-                yield Violation("answer", f"request {serial}: {each}")
-
-
-def _told_rightly(each: Posted, what: str, made: Sequence[dict[str, Any]], refused: int) -> Iterator[Violation]:
-    answered = f"{what}; worker {each.worker} answered {each.status}, {each.answer}"
-    if each.status == REFUSED:
-        if not refused:
-            yield Violation("lost", answered)
-    elif not made:
-        yield Violation("lost", answered)
-    elif each.answer["row"] != made[0] or each.answer["revision"] != made[0]["revision"]:
-        yield Violation("answer", f"{answered}; the topic has {made[0]}")
-
-
-def _untouched(each: Posted) -> bool:
-    return each.answer.get("type") in UNTOUCHED
+    for serial in posted:
+        if events[serial] != len(made[serial]):
+            what = f"request {serial} has {len(made[serial])} rows, {events[serial]} events"
+            yield Violation("lost" if events[serial] < len(made[serial]) else "doubled", what)
 
 
 def _in_order(posted: Mapping[int, Sequence[Posted]]) -> Iterator[Violation]:

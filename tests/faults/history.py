@@ -78,6 +78,21 @@ class Charge(NamedTuple):
     status: int
 
 
+class Money(NamedTuple):
+    """A request at the provider about the money of an order: its charge, or that it is to be voided.
+
+    `took` is what it changed of the money that the provider keeps for the order. Times as for `Charge`.
+    """
+
+    key: str
+    void: bool
+    attempt: int
+    took: int
+    sent: float
+    answered: float
+    status: int
+
+
 class Era(NamedTuple):
     """From `since` on, a process has to measure its tables again: it started, or was paused for long."""
 
@@ -104,6 +119,7 @@ class History:
     answers: list[Answer] = field(default_factory=list)
     posted: list[Posted] = field(default_factory=list)
     charges: list[Charge] = field(default_factory=list)
+    money: list[Money] = field(default_factory=list)
     eras: list[Era] = field(default_factory=list)
     held_up: list[tuple[float, float]] = field(default_factory=list)
     happened: list[tuple[float, str]] = field(default_factory=list)

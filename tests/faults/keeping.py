@@ -22,6 +22,7 @@ def keep(directory: Path, plan: Plan, history: History, seen: Sequence[Seen], fo
     _json(directory / "answers.jsonl", history.answers)
     _json(directory / "posted.jsonl", history.posted)
     _json(directory / "charges.jsonl", history.charges)
+    _json(directory / "money.jsonl", history.money)
     _json(directory / "seen.jsonl", seen)
 
 

@@ -96,6 +96,14 @@ CHARGED = 0.3
 """How many of the seeds have calls at a provider as well."""
 
 
+ORDERED = 0.25
+"""How many of the seeds that have room for it have an order process as well."""
+
+
+MOST_PARTS = 3
+"""How many parts run together with an order process, which has many topics; with more, workers would only start."""
+
+
 MANNERS = ("duplicated", "reordered", "early", "anew", "absent", "grown", "replayed", "standby")
 
 
@@ -175,6 +183,8 @@ def planned(seed: int) -> Plan:
         parts = (*parts, "bookings")
     if chance.random() < CHARGED:
         parts = (*parts, "charges")
+    if chance.random() < ORDERED and len(parts) < MOST_PARTS:
+        parts = (*parts, "orders")
     return Plan(
         seed,
         parts,

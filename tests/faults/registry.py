@@ -8,6 +8,7 @@ from tests.faults.accounts import TRANSFERS
 from tests.faults.bookings import BOOKINGS
 from tests.faults.charges import CHARGES
 from tests.faults.labels import LABELS
+from tests.faults.orders import ORDERS
 from tests.faults.parts import Part
 from tests.faults.plan import Plan
 from tests.faults.shop import SHOP
@@ -20,6 +21,7 @@ PARTS = {
     "labels": LABELS,
     "bookings": BOOKINGS,
     "charges": CHARGES,
+    "orders": ORDERS,
 }
 
 

@@ -31,7 +31,7 @@ class Bookings(Log):
     def post(self, serial: int, seats: int, status: int, row: Any = None, at: float = 11.0, kind: str = "") -> None:
         answer = {"row": row, "revision": row["revision"]} if row else {"type": kind}
         body = {"show": "a", "serial": serial, "seats": seats}
-        self.history.posted.append(Posted("one", "/b", serial, f"k{serial}", body, at, at + 0.1, status, answer))
+        self.history.posted.append(Posted("one", "/bookings", serial, f"k{serial}", body, at, at + 0.1, status, answer))
 
 
 @pytest.fixture

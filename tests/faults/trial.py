@@ -40,7 +40,7 @@ MIRRORED_KEPT_MS = 120_000
 STEP_SECONDS = 0.02
 """Pause between two steps of the load."""
 
-FIRST_SECONDS = 60.0
+FIRST_SECONDS = 120.0
 """Time for the first results after the start of the workers; two seconds on an idle machine."""
 
 AFTER_SECONDS = 1.0
@@ -82,13 +82,17 @@ class Trial:
         for name in WORKERS:
             self.field.start(name)
         async with asyncio.TaskGroup() as background:
-            activities = (self._ask(), self._read(), *(self._load(load) for load in self._loads))
+            # Until the very end of the load: clients may repeat their requests for long.
+            reading = background.create_task(self._read())
+            activities = (self._ask(), *(self._load(load) for load in self._loads))
             tasks = [background.create_task(each) for each in activities]
             await self._trouble()
             await asyncio.sleep(AFTER_SECONDS)
             for task in tasks:
                 task.cancel()
-        await asyncio.gather(*(load.end() for load in self._loads))
+            await asyncio.wait(tasks)
+            await asyncio.gather(*(load.end() for load in self._loads))
+            reading.cancel()
         self.field.history.note("load ended")
         found = await self._verdict()
         epilogues = {begin_anew: self.field.plan.anew, be_away: self.field.plan.absent}
@@ -270,7 +274,7 @@ async def prepared(rig: Rig, plan: Plan, prefix: str, directory: Path) -> AsyncI
     owned = [f"{prefix}.{topic}" for part in parts for topic in part.owned]
     async with providing(plan.seed) as provider:
         field = Field(rig, plan, prefix, directory, module(parts, plan, prefix, provider.address), owned)
-        field.history.charges = provider.charges
+        field.history.charges, field.history.money = provider.charges, provider.money
         chance = random.Random(plan.seed)  # noqa: S311 - nothing is secret here
         try:
             async with (

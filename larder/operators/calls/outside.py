@@ -196,6 +196,7 @@ class Outside:
             # Its commit was slow, or the process was stopped: whoever has the partition now may have called already.
             outcome: Done | Failed = Failed(call.id, call.attempt, running.begun, now, LATE, outage=True, counts=False)
             self.breaker.drop(call.id)
+            del self.running[call.id]
         else:
             outcome = await self._outcome(start, running)
         self._keep(call, outcome)

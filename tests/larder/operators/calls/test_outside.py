@@ -211,6 +211,16 @@ async def test_a_call_that_was_not_made_has_not_failed() -> None:
     assert (following.begun, following.own, following.failures) == (None, 0, 0)
 
 
+async def test_a_call_that_began_too_late_can_begin_again() -> None:
+    caller = Caller(succeed, at_once=1)
+    caller.start(begins=-GRACE_SECONDS - 0.1)
+    assert isinstance(await caller.outcome(), Failed)
+    assert not caller.outside.running
+    assert caller.outside.admits(time.time())
+    caller.start()
+    assert isinstance(await caller.outcome(), Done)
+
+
 async def test_a_call_begins_although_its_commit_took_longer_than_it_may_take_itself() -> None:
     caller = Caller(succeed, timeout=0.5)
     caller.start(begins=-2.0)
