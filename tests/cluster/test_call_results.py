@@ -23,7 +23,7 @@ def test_a_result_that_a_topic_does_not_take_is_called_for_once_and_the_calls_be
             *customers.order(3, customer="one", size=9_000_000),
             *customers.order(4, customer="one"),
         ]
-        assert [each["order_id"] for each in customers.until("paid", 2)] == [ids[0], ids[3]]
+        assert {each["order_id"] for each in customers.until("paid", 2)} == {ids[0], ids[3]}
         # The worker has read the limit before.
         beside.call(configure(kafka, f"{prefix}.paid", {"max.message.bytes": "2000"}))
         ids += [*customers.order(5, customer="one", size=3_000), *customers.order(6, customer="one")]

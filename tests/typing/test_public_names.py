@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 NAMES = {
     "larder": "DeadLetter Decision Delete Drop EventTopic OwnerTopic PassOn Retry Row Service Unavailable Wait Wake",
-    "larder.demo": "Demo Generator History Publication",
+    "larder.demo": "Beside Demo Generator History Program Publication",
     "larder.testing": (
         "Driver MemoryAnswer MemoryLetter MemoryRecord TableView TopicRecords UnreadDeadLettersError run_in_memory"
     ),
