@@ -12,7 +12,7 @@ import msgspec
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic, RecordsToDelete
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from aiokafka.errors import PolicyViolationError
+from aiokafka.errors import KafkaError, PolicyViolationError
 from aiokafka.protocol.admin import DeleteGroupsRequest
 from aiokafka.structs import ConsumerRecord
 
@@ -276,6 +276,9 @@ async def _known(reader: AIOKafkaConsumer, topic: str, count: int) -> bool:
 
 
 async def _partitions(reader: AIOKafkaConsumer, topic: str) -> int:
-    """Return the number of partitions of a topic. A consumer itself only knows its assigned ones."""
-    cluster = await reader._client.fetch_all_metadata()
+    """Return the number of partitions of a topic, 0 if no broker answers. A consumer knows only its assigned ones."""
+    try:
+        cluster = await reader._client.fetch_all_metadata()
+    except KafkaError:
+        return 0
     return len(cluster.partitions_for_topic(topic) or ())
