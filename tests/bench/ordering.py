@@ -70,7 +70,7 @@ class Clients:
             "product_id": f"p{number % len(PRODUCTS)}",
             "quantity": 1,
         }
-        url = f"http://127.0.0.1:{next(self._ports)}/orders?until=settled&wait=20"
+        url = f"http://127.0.0.1:{next(self._ports)}/orders?until=settled&wait=10"
         async with self._session.post(url, json=body) as answer:
             found = await answer.json()
         if answer.status != web.HTTPCreated.status_code or found["row"]["state"] not in {"confirmed", "shipped"}:
