@@ -19,6 +19,7 @@ from larder.delivery.delivery import Delivery
 from larder.delivery.unit import Unit
 from larder.kafka.batch_consumer import Batch
 from larder.processing.lanes import Lane
+from larder.processing.pace import Pace
 
 IDLE_SECONDS = 0.05
 """How long the idle loop sleeps at most: chores that wait for a time run this often."""
@@ -43,12 +44,11 @@ class Processing:
     ) -> None:
         self.delivery = delivery
         self._clock = clock
-        self._commit_interval = commit_interval
+        self._pace = Pace(commit_interval, clock())
         self._lanes: dict[TopicPartition, Lane] = {}
         self._order: list[Lane] = []
         self._chores: tuple[Chore, ...] = ()
         self._settling: asyncio.Task[None] | None = None
-        self._closed_at = clock()
         self._wake = asyncio.Event()
         self._running = asyncio.Lock()
         self._cut_short = False
@@ -146,14 +146,15 @@ class Processing:
             if not self._settling.done():
                 return
             await self._settled()
-        if idle or self.delivery.unit.awaited or now - self._closed_at >= self._commit_interval:
-            self._closed_at = now
+        if self._pace.is_due(now, idle=idle, awaited=self.delivery.unit.awaited):
+            self._pace.closed(now)
             unit = await self.delivery.close()
             if not unit.empty:
                 self._settling = asyncio.create_task(self._settle(unit))
 
     async def _settle(self, unit: Unit) -> None:
         await self.delivery.settle(unit)
+        self._pace.settled(self._clock())
         self._wake.set()
 
     async def _settled(self) -> None:
@@ -165,7 +166,8 @@ class Processing:
         self._wake.clear()
         if any(lane.ready() for lane in self._order):
             return
+        gathers = self._pace.left(self._clock())
         # Not wait_for: before Python 3.12 it swallows a cancellation that comes together with the event.
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(IDLE_SECONDS):
+            async with asyncio.timeout(min(IDLE_SECONDS, gathers) if gathers > 0 else IDLE_SECONDS):
                 await self._wake.wait()

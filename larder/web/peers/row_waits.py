@@ -86,14 +86,36 @@ class RowWait:
     last: Seen | None = None
     over: asyncio.Future[bool] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 
+    def __post_init__(self) -> None:
+        """Read the token and hash the key once: a wait is looked at many times."""
+        self._after = None if self.after is None else read_token(self.after)
+        self._place_in(self.held)
+
+    def _place_in(self, held: LocalTable) -> None:
+        self.held, self._partitions = held, held.partition_count
+        whole = held.held == "global" or not held.partition_count
+        self.place = WaitedPlace(held, 0 if whole else partition_of(self.key, held.partition_count))
+
     def move_to(self, held: LocalTable) -> None:
         """Go on with the table as it is now: a service that has been scaled reads it from another topic."""
         if held is not self.held:
-            self.held, self.last = held, None
+            self.last = None
+        if held is not self.held or held.partition_count != self._partitions:
+            self._place_in(held)
+
+    @property
+    def floor(self) -> int:
+        """The offset that the partition of the row has to reach.
+
+        A token of another topic says nothing about this one: the service has been scaled since.
+        """
+        if self._after is None or self.held.held == "global" or self._after.topic_id != self.held.topic_id:
+            return 0
+        return max(self._after.offsets.values()) + 1
 
     def look(self, seen: Seen) -> None:
         """End the wait if the row satisfies the predicate (True), or is deleted (False)."""
-        if self.over.done() or seen.position < _floor(self.after, self.held):
+        if self.over.done() or seen.position < self.floor:
             return
         changed, self.last = self.last is None or seen.row != self.last.row, seen
         if seen.row is None:
@@ -193,9 +215,7 @@ class RowWaits:
         found: defaultdict[WaitedPlace, list[RowWait]] = defaultdict(list)
         for wait in self._waits:
             wait.move_to(self._here.tables[wait.held.topic.name])
-            held = wait.held
-            whole = held.held == "global" or not held.partition_count
-            found[WaitedPlace(held, 0 if whole else partition_of(wait.key, held.partition_count))].append(wait)
+            found[wait.place].append(wait)
         return found
 
     async def _ask_all(self, elsewhere: Mapping[WaitedPlace, Sequence[RowWait]], *, refresh: bool) -> bool:
@@ -262,17 +282,6 @@ def _seen(held: LocalTable, wait: RowWait, numbers: Sequence[int], position: int
     fields = raw_row(held.stored, raw)
     row = bytes(fields) if isinstance(fields, msgspec.Raw) else msgspec.json.encode(fields)
     return Seen(row, origin.revision if held.topic.revision else None, origin.partition, position, here.worker)
-
-
-def _floor(after: str | None, held: LocalTable) -> int:
-    """Return the offset that the partition of a write has to reach; `after` is the token of that write.
-
-    A token of another topic says nothing about this one: the service has been scaled since.
-    """
-    if after is None or held.held == "global":
-        return 0
-    token = read_token(after)
-    return max(token.offsets.values()) + 1 if token.topic_id == held.topic_id else 0
 
 
 ROW_WAITS = web.AppKey("row_waits", RowWaits)
