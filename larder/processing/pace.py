@@ -1,14 +1,18 @@
 """When a unit of delivery is closed: at once while there is nothing else to do, and later while commits are slow.
 
 Each commit has a fixed price, whatever it commits. Workers that share a busy machine or broker would spend all of it on
-commits of single records, each slower than the one before. So after a commit that took longer than the fastest one, a
-unit gathers records for a multiple of the difference, and at most for the commit interval. The module only decides.
+commits of single records, each slower than the one before. So after a commit that took more than twice as long as the
+fastest one, a unit gathers records for a multiple of the rest, and at most for the commit interval. The module only
+decides.
 """
 
 from typing import Final
 
 PATIENCE: Final = 4.0
-"""How long a unit gathers, as a multiple of what the commit before it took beyond the fastest one."""
+"""How long a unit gathers, as a multiple of what the commit before it took beyond its usual time."""
+
+USUAL: Final = 2.0
+"""A commit usually takes up to this multiple of the fastest one."""
 
 
 class Pace:
@@ -29,7 +33,7 @@ class Pace:
         """Note that the unit closed last is committed."""
         took = max(0.0, now - self._closed_at)
         self._fastest = min(self._fastest, took)
-        self._gathers = took + PATIENCE * (took - self._fastest)
+        self._gathers = took + PATIENCE * max(0.0, took - USUAL * self._fastest)
 
     def left(self, now: float) -> float:
         """Return how long the open unit still gathers; nothing if the clock was set back."""
@@ -37,5 +41,5 @@ class Pace:
         return min(self._gathers, self._interval) - since if since >= 0 else 0.0
 
     def is_due(self, now: float, *, idle: bool, awaited: bool) -> bool:
-        """Return whether the open unit is closed: a client awaits it, there is nothing else to do, or it is time."""
+        """Return whether the open unit is closed. A client that awaits it waits for no other records."""
         return awaited or (idle and self.left(now) <= 0) or now - self._closed_at >= self._interval
