@@ -36,7 +36,8 @@ class Driver:
 
     When `send` or `request` returns, the record or the request has had all its effects: operators
     have processed the results that the service itself reads, joins have released the records that
-    waited for the row, and due wake-ups have fired. Agents do not run.
+    waited for the row, due wake-ups have fired, and calls have run their functions: a test replaces
+    what these call. Agents do not run.
 
     >>> with Driver(fulfilment) as driver:
     ...     driver.send(shop.customers, ada)
