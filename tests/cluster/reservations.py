@@ -24,6 +24,12 @@ class Release(Row):
     item: str
 
 
+class Keep(Row):
+    item: str
+    tenant: str
+    amount: int = 1
+
+
 class Stock(Row):
     item: str
     reserved: int
@@ -55,6 +61,11 @@ def reserve(request: Reserve, row: Stock | None) -> Decision:
 @service.request("POST /reservations/{item}/release", state=stock)
 def release(request: Release, row: Stock | None) -> Decision:
     return Decision(Delete(request.item)) if row else Decision(refuse="nothing is reserved")
+
+
+@service.request("POST /kept", state=stock, scope="tenant")
+def keep(request: Keep, row: Stock | None) -> Decision:
+    return Decision(Stock(item=request.item, reserved=request.amount + (row.reserved if row else 0)))
 
 
 @service.predicate(stock)

@@ -59,7 +59,7 @@ def test_a_request_is_sent_shown_counted_and_listed(project: Project) -> None:
     assert (mistyped.returncode, "did you mean POST /reservations?" in mistyped.stderr) == (2, True)
 
     _, status = project.worker.get("/services") or (0, {})
-    reserve, release = status["operators"]
+    reserve, release, _ = status["operators"]
     assert {each: reserve[each] for each in ("kind", "name", "state", "into")} == {
         "kind": "request",
         "name": "POST /reservations",

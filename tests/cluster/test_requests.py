@@ -164,6 +164,23 @@ def test_a_request_with_a_key_counts_once_whoever_takes_it(
     assert workers[0].post("/reservations", body, {"Idempotency-Key": "1"})[0] == 400
 
 
+def test_two_tenants_with_one_key_have_a_request_each(workers: list[Worker], item: str) -> None:
+    """Neither body has an id: the key stands for it, in the scope of its tenant."""
+    key = {"Idempotency-Key": f"a-key-of-two-tenants-{item}"[:255]}
+    first, second = (
+        worker.post("/kept", {"tenant": tenant}, key) for worker, tenant in zip(workers, "ab", strict=False)
+    )
+    assert (first[0], second[0]) == (201, 201)
+    assert first[1]["key"] != second[1]["key"]
+    for worker in workers:
+        for tenant, (_, answer) in (("a", first), ("b", second)):
+            other_layout = f'{{ "amount": 1,\n "tenant": "{tenant}" }}'.encode()
+            status, again = worker.post("/kept", {"tenant": tenant}, key)
+            assert (status, again["row"], again["key"]) == (201, answer["row"], answer["key"])
+            assert worker.post("/kept", other_layout, key)[1]["row"] == answer["row"]
+            assert worker.post("/kept", {"tenant": tenant, "amount": 2}, key)[0] == 422
+
+
 def test_a_condition_must_hold_for_the_row(reservations: Reservations, item: str) -> None:
     body = {"item": item, "reservation": "r"}
     for worker in reservations.workers:
