@@ -259,7 +259,7 @@ class Delivery:
             self._refusals.refused(unit.refused_alone())
             raise
         self._reached("delivery.acknowledged")
-        if unit.offsets or unit.acknowledgements:
+        if unit.commits:
             async with within(ANSWER_SECONDS, "offsets to be committed"):
                 await self._commit(self._guarantee, unit.offsets)
             self._traffic.committed(unit.records, time.monotonic() - began)

@@ -47,9 +47,14 @@ class Unit:
     awaited: bool = False
 
     @property
+    def commits(self) -> bool:
+        """Whether a unit whose outputs are sent commits something at the broker."""
+        return bool(self.offsets or self.acknowledgements)
+
+    @property
     def empty(self) -> bool:
         """Whether a unit whose outputs are sent has nothing to settle."""
-        return not (self.offsets or self.acknowledgements or self.afterwards)
+        return not (self.commits or self.afterwards)
 
     def seal(self) -> None:
         """Make the remaining batches ready to be sent, full or not."""

@@ -154,7 +154,8 @@ class Processing:
 
     async def _settle(self, unit: Unit) -> None:
         await self.delivery.settle(unit)
-        self._pace.settled(self._clock())
+        if unit.commits:
+            self._pace.committed(self._clock())
         self._wake.set()
 
     async def _settled(self) -> None:

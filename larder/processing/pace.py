@@ -16,7 +16,7 @@ USUAL: Final = 2.0
 
 
 class Pace:
-    """The times of the last commits, all in seconds on one clock."""
+    """The times of the last commits, all in seconds on one clock, which may be set back."""
 
     def __init__(self, interval: float, now: float) -> None:
         """Start at `now`; a unit is closed after `interval` at the latest."""
@@ -26,12 +26,14 @@ class Pace:
         self._fastest = interval
 
     def closed(self, now: float) -> None:
-        """Note that a unit is closed, and its commit begins."""
+        """Note that a unit is closed."""
         self._closed_at, self._gathers = now, 0.0
 
-    def settled(self, now: float) -> None:
-        """Note that the unit closed last is committed."""
-        took = max(0.0, now - self._closed_at)
+    def committed(self, now: float) -> None:
+        """Note that the unit closed last is committed; how long it took is unknown if the clock was set back."""
+        took = now - self._closed_at
+        if took < 0:
+            return
         self._fastest = min(self._fastest, took)
         self._gathers = took + PATIENCE * max(0.0, took - USUAL * self._fastest)
 

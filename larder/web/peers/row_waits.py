@@ -244,7 +244,7 @@ class RowWaits:
             positions = {each.partition: each.position for each in theirs.partitions}
             for text, row in zip(some, theirs.rows, strict=False):
                 for wait in (each for each in by_text[text] if each.held is held):
-                    partition = partition_of(wait.key, held.partition_count)
+                    partition = wait.place.partition
                     json = None if row.row == NO_ROW else bytes(row.row)
                     wait.look(Seen(json, row.revision, partition, positions.get(partition, 0), peer.worker))
         return True

@@ -22,7 +22,7 @@ from larder.delivery.refused_records import Refusals
 from larder.kafka.batch_consumer import Batch
 from larder.kafka.committed import Committed
 from larder.processing.lanes import ENOUGH_RECORDS, SLICE_RECORDS, Lane
-from larder.processing.loop import Processing
+from larder.processing.loop import IDLE_SECONDS, Processing
 from tests.larder.operators.memory_delivery import Sent
 from tests.support.topics import until
 
@@ -289,6 +289,26 @@ async def test_under_load_units_close_at_intervals_and_one_after_the_other() -> 
         await until(lambda: len(stage.committed) >= 2, 5, "commits")
     positions = [each[INPUT] for each in stage.committed]
     assert positions == sorted(positions)
+
+
+async def test_after_a_slow_commit_an_idle_worker_gathers_records_for_a_while() -> None:
+    stage = Stage()
+    await stage.begin()
+    async with running(stage):
+        stage.put(batch(INPUT, 0, 10))
+        await until(lambda: len(stage.committed) == 1, 5, "a fast commit")
+        stage.commits.clear()
+        stage.put(batch(INPUT, 10, 10))
+        await until(lambda: not stage.delivery.unit.offsets and len(stage.journal) == 2, 5, "a unit on its way")
+        stage.now += COMMIT_SECONDS / 4
+        stage.commits.set()
+        await until(lambda: len(stage.committed) == 2, 5, "a slow commit")
+        stage.put(batch(INPUT, 20, 10))
+        await until(lambda: len(stage.journal) == 3, 5, "the next records")
+        await asyncio.sleep(2 * IDLE_SECONDS)
+        assert len(stage.committed) == 2
+        stage.now += COMMIT_SECONDS
+        await until(lambda: len(stage.committed) == 3, 5, "the next commit")
 
 
 class AlwaysMore:

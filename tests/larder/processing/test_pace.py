@@ -17,7 +17,7 @@ def paced(*took: float) -> tuple[Pace, float]:
     for seconds in took:
         pace.closed(now)
         now += seconds
-        pace.settled(now)
+        pace.committed(now)
     return pace, now
 
 
@@ -51,3 +51,14 @@ def test_no_unit_gathers_longer_than_the_interval_even_if_the_clock_jumps(took: 
     assert pace.is_due(now + INTERVAL, idle=True, awaited=False)
     if jump < -sum(took) - 1:
         assert pace.is_due(now + jump, idle=True, awaited=False)
+
+
+def test_a_clock_that_was_set_back_during_a_commit_makes_no_later_one_slow() -> None:
+    pace, now = paced(0.01)
+    pace.closed(now)
+    now -= 3600
+    pace.committed(now)
+    assert pace.is_due(now, idle=True, awaited=False)
+    pace.closed(now)
+    pace.committed(now + 0.01)
+    assert pace.is_due(now + 0.01, idle=True, awaited=False)
